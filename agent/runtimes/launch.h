@@ -1,0 +1,20 @@
+/* launch.h - fork and exec of the application: its environment, its output, its session. */
+#ifndef AG_RUNTIMES_LAUNCH_H
+#define AG_RUNTIMES_LAUNCH_H
+
+#include <sys/types.h>
+
+#include "agent/settings.h"
+#include "base/err.h"
+#include "wire/ask.h"
+
+/* The environment of the application in fresh memory, NULL-terminated; holds its secrets. */
+char **ag_launch_env(const struct ag_settings *settings, const char marks[2][AG_PATH_SIZE + 32],
+		     const char *release, struct fm_err *err);
+void ag_launch_env_free(char **env);
+
+/* The pid of the new session, whose exec has succeeded; -1 with err. */
+pid_t ag_launch(const struct ag_settings *settings, const char marks[2][AG_PATH_SIZE + 32],
+		const char *release, enum fm_start_mode mode, struct fm_err *err);
+
+#endif

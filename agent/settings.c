@@ -1,0 +1,155 @@
+#include "agent/settings.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/world/dotenv.h"
+#include "base/text.h"
+
+#define ROW(section, key, type, field, fallback, min, max, choices, secret, help)                  \
+	{ section, key, FM_OPT_##type, offsetof(struct ag_settings, field),                        \
+	  sizeof(((struct ag_settings *)0)->field), fallback, min, max, choices, false, secret, help },
+
+const struct fm_opt ag_options[] = {
+#include "agent/options.def"
+	{ .section = NULL },
+};
+#undef ROW
+
+struct reading {
+	void (*say)(void *arg, const char *line);
+	void *arg;
+	const char *path;
+	struct fm_err *err;
+	unsigned faults;
+};
+
+__attribute__((format(printf, 2, 3))) static void
+fault(struct reading *r, const char *fmt, ...)
+{
+	char text[400], line[600];
+	va_list args;
+
+	va_start(args, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	(void)FM_FORMAT(line, "%s: %s", r->path, text);
+	if (r->say) r->say(r->arg, line);
+	if (r->faults++ == 0) (void)fm_fail(r->err, FM_ERR_CONFIG, 0, "%s", line);
+}
+
+static bool
+beside(char *dst, size_t size, const char *folder, size_t len, const char *name)
+{
+	return fm_format(dst, size, "%.*s/%s", (int)len, folder, name) && access(dst, X_OK) == 0;
+}
+
+/* Beside the agent when installed; in a build folder beside the coordinator. */
+static void
+find_dbjob(struct ag_settings *s, struct reading *r)
+{
+	const char *slash = strrchr(s->program, '/');
+	size_t len = slash ? (size_t)(slash - s->program) : 0;
+
+	if (s->dbjob[0]) {
+		if (access(s->dbjob, X_OK) < 0)
+			fault(r, "dbjob %s: %s", s->dbjob, strerror(errno));
+		return;
+	}
+	if (beside(s->dbjob, sizeof(s->dbjob), s->program, len, "fermata-dbjob")) return;
+	if (beside(s->dbjob, sizeof(s->dbjob), s->program, len, "../coordinator/fermata-dbjob")) return;
+	fault(r, "fermata-dbjob is not beside %s: set dbjob", s->program);
+}
+
+static void
+find_user(struct ag_settings *s, struct reading *r)
+{
+	const struct passwd *pw;
+
+	if (!s->user[0]) return;
+	pw = getpwnam(s->user);
+	if (!pw) {
+		fault(r, "user %s is not known here", s->user);
+		return;
+	}
+	if (pw->pw_uid == geteuid()) return;
+	if (geteuid() != 0) fault(r, "to run the application as %s the agent must be root", s->user);
+	s->uid = pw->pw_uid;
+	s->gid = pw->pw_gid;
+}
+
+/* "http://host:port" with nothing behind it. */
+static bool
+split_url(struct ag_settings *s)
+{
+	const char *at = s->url, *colon;
+	unsigned long long port;
+	size_t len;
+
+	if (strncmp(at, "http://", 7) != 0) return false;
+	at += 7;
+	colon = strrchr(at, ':');
+	if (!colon || colon == at || !fm_parse_u64(colon + 1, 1, 65535, &port)) return false;
+	len = (size_t)(colon - at);
+	s->port = (unsigned)port;
+	if (!FM_COPY(s->address, at)) return false;
+	if (at[0] == '[' && colon[-1] == ']') at++, len -= 2;
+	return FM_FORMAT(s->host, "%.*s", (int)len, at);
+}
+
+static void
+find_url(struct ag_settings *s, const struct ag_dotenv *env, struct reading *r)
+{
+	const char *host = ag_dotenv_get(env, "APP_HOST"), *port = ag_dotenv_get(env, "APP_PORT");
+
+	if (!s->url[0]) {
+		/* nocobase: without APP_HOST it listens everywhere. */
+		if (!host[0] || strcmp(host, "0.0.0.0") == 0) host = "127.0.0.1";
+		(void)FM_FORMAT(s->url, "http://%s:%s", host, port[0] ? port : "13000");
+	}
+	if (!split_url(s)) fault(r, "url %s is not http://host:port", s->url);
+}
+
+static void
+default_path(char *dst, size_t size, const char *folder, const char *name)
+{
+	if (!dst[0]) (void)fm_format(dst, size, "%s/%s", folder, name);
+}
+
+static void
+find_program(struct ag_settings *s)
+{
+	ssize_t len = readlink("/proc/self/exe", s->program, sizeof(s->program) - 1);
+
+	s->program[len > 0 ? len : 0] = '\0';
+}
+
+int
+ag_settings_read(struct ag_settings *s, const char *path,
+		 void (*say)(void *arg, const char *line), void *arg, struct fm_err *err)
+{
+	struct reading r = { .say = say, .arg = arg, .path = path, .err = err };
+	struct ag_dotenv env;
+	struct fm_err why;
+
+	memset(s, 0, sizeof(*s));
+	if (fm_options_read(ag_options, s, path, NULL, say, arg, err) < 0) return -1;
+	if (!realpath(path, s->config)) (void)FM_COPY(s->config, path);
+	find_program(s);
+	default_path(s->node_dir, sizeof(s->node_dir), s->state_dir, "run");
+	default_path(s->log_file, sizeof(s->log_file), s->state_dir, "app.log");
+	default_path(s->snapshots, sizeof(s->snapshots), s->state_dir, "snapshots");
+	find_dbjob(s, &r);
+	find_user(s, &r);
+	if (ag_dotenv_read(&env, s->env_file, &why) < 0)
+		fault(&r, "env_file: %s", why.text);
+	else
+		find_url(s, &env, &r);
+	ag_dotenv_done(&env);
+	if (access(s->root, R_OK | X_OK) < 0) fault(&r, "root %s: %s", s->root, strerror(errno));
+	return r.faults ? -1 : 0;
+}

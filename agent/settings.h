@@ -1,0 +1,47 @@
+/* settings.h - what the agent was told in agent.ini, and what follows from it. */
+#ifndef AG_SETTINGS_H
+#define AG_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/options.h"
+#include "wire/ask.h"
+
+#define AG_PATH_SIZE 1024
+
+struct ag_settings {
+	char node[FM_NAME_SIZE];
+	char coordinator[FM_TEXT_SIZE];
+	char state_dir[AG_PATH_SIZE], dbjob[AG_PATH_SIZE];
+	char log_level[16];
+	char root[AG_PATH_SIZE];
+	char runtime[16];
+	char env_file[AG_PATH_SIZE], storage[AG_PATH_SIZE], node_dir[AG_PATH_SIZE];
+	char start_command[AG_PATH_SIZE], migrate_args[256], fetch_command[AG_PATH_SIZE];
+	char url[256], user[FM_NAME_SIZE];
+	char log_file[AG_PATH_SIZE], snapshots[AG_PATH_SIZE];
+	long long keep_snapshots;
+	long long term_ms, kill_ms, poll_ms, start_poll_ms, stuck_ms, retry_ms;
+	long long probe_ms, look_ms, fetch_ms, storage_ms;
+
+	/* Not in the file. */
+	char config[AG_PATH_SIZE];  /* the file */
+	char program[AG_PATH_SIZE]; /* ours, to be run again for work that blocks */
+	char host[128];             /* of url, as it is dialled */
+	unsigned port;
+	char address[FM_NAME_SIZE]; /* host:port, for the coordinator */
+	uid_t uid;                  /* of user; 0: ours */
+	gid_t gid;
+};
+
+extern const struct fm_opt ag_options[];
+
+/* Reads the file, fills the defaults that depend on others, and looks at what it names. All faults go
+ * to say (may be NULL). */
+int ag_settings_read(struct ag_settings *settings, const char *path,
+		     void (*say)(void *arg, const char *line), void *arg, struct fm_err *err);
+
+#endif

@@ -1,0 +1,238 @@
+#include "agent/world/procs.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/text.h"
+
+#define ENVIRON_MAX (256 << 10)
+
+static void
+close_dirp(DIR **dir)
+{
+	if (*dir) (void)closedir(*dir);
+}
+
+#define _cleanup_dir_ _cleanup_(close_dirp)
+
+/* At most size - 1 bytes, terminated. -1: it is gone, or not for us. */
+static ssize_t
+read_proc(pid_t pid, const char *name, char *dst, size_t size)
+{
+	char path[64];
+	_cleanup_close_ int fd = -1;
+	size_t used = 0;
+
+	(void)FM_FORMAT(path, "/proc/%d/%s", (int)pid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) return -1;
+	while (used + 1 < size) {
+		ssize_t n = read(fd, dst + used, size - 1 - used);
+
+		if (n < 0) return -1;
+		if (n == 0) break;
+		used += (size_t)n;
+	}
+	dst[used] = '\0';
+	return (ssize_t)used;
+}
+
+struct stat_row {
+	char state;
+	pid_t session;
+	uint64_t born;
+};
+
+/* The name in brackets may hold anything, so the row is read from its last bracket on. */
+static bool
+read_stat(pid_t pid, struct stat_row *ret)
+{
+	char text[1024], *at;
+	int session;
+	unsigned long long born;
+
+	if (read_proc(pid, "stat", text, sizeof(text)) <= 0) return false;
+	at = strrchr(text, ')');
+	if (!at) return false;
+	if (sscanf(at + 1, " %c %*d %*d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
+			   "%*d %llu", &ret->state, &session, &born) != 3)
+		return false;
+	ret->session = session;
+	ret->born = born;
+	return ret->state != 'Z' && ret->state != 'X';
+}
+
+static bool
+has_entry(const char *text, size_t len, const char *entry)
+{
+	size_t size = strlen(entry);
+
+	for (const char *at = text; at < text + len; at += strlen(at) + 1)
+		if (strncmp(at, entry, size) == 0 && at[size] == '\0') return true;
+	return false;
+}
+
+static bool
+is_marked(pid_t pid, const char *const marks[2], char *buffer)
+{
+	ssize_t len = read_proc(pid, "environ", buffer, ENVIRON_MAX);
+
+	return len > 0 && has_entry(buffer, (size_t)len, marks[0]) &&
+	       has_entry(buffer, (size_t)len, marks[1]);
+}
+
+static pid_t
+pid_of(const struct dirent *entry)
+{
+	return isdigit((unsigned char)entry->d_name[0]) ? (pid_t)strtol(entry->d_name, NULL, 10) : 0;
+}
+
+void
+ag_procs_find(const char *const marks[2], pid_t session, struct ag_pids *ret)
+{
+	_cleanup_dir_ DIR *dir = opendir("/proc");
+	_cleanup_free_ char *buffer = fm_new(char, ENVIRON_MAX);
+	const struct dirent *entry;
+
+	ret->count = 0;
+	while (dir && ret->count < AG_PIDS_MAX && (entry = readdir(dir))) {
+		pid_t pid = pid_of(entry);
+		struct stat_row row;
+
+		if (pid <= 0 || pid == getpid() || !read_stat(pid, &row)) continue;
+		if ((session > 0 && row.session == session) || is_marked(pid, marks, buffer))
+			ret->pids[ret->count++] = pid;
+	}
+}
+
+uint64_t
+ag_procs_born(pid_t pid)
+{
+	struct stat_row row;
+
+	return pid > 0 && read_stat(pid, &row) ? row.born : 0;
+}
+
+void
+ag_procs_boot(char *dst, size_t size)
+{
+	_cleanup_fclose_ FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+	dst[0] = '\0';
+	if (!file || !fgets(dst, (int)size, file)) return;
+	dst[strcspn(dst, "\n")] = '\0';
+}
+
+/* ---- listeners ---- */
+
+#define INODES_MAX 16
+
+struct inodes {
+	unsigned count;
+	unsigned long inodes[INODES_MAX];
+};
+
+/* As the kernel writes it: the four bytes of an IPv4 address as one number of this machine. */
+static bool
+address_fits(const char *hex, const char *host)
+{
+	unsigned bytes[4];
+	char want[16];
+
+	if (strspn(hex, "0") == strlen(hex)) return true;
+	if (sscanf(host, "%u.%u.%u.%u", &bytes[0], &bytes[1], &bytes[2], &bytes[3]) != 4) return true;
+	if (bytes[0] == 0) return true;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	(void)FM_FORMAT(want, "%02X%02X%02X%02X", bytes[3], bytes[2], bytes[1], bytes[0]);
+#else
+	(void)FM_FORMAT(want, "%02X%02X%02X%02X", bytes[0], bytes[1], bytes[2], bytes[3]);
+#endif
+	if (strlen(hex) == 8) return strcmp(hex, want) == 0;
+	/* An IPv4 address in IPv6's clothes ends with it. */
+	return strlen(hex) == 32 && strcmp(hex + 24, want) == 0;
+}
+
+static void
+find_listeners(const char *table, const char *host, unsigned port, struct inodes *ret)
+{
+	_cleanup_fclose_ FILE *file = fopen(table, "re");
+	char row[512], hex[40];
+	unsigned found, state;
+	unsigned long inode;
+
+	while (file && fgets(row, sizeof(row), file)) {
+		if (sscanf(row, " %*d: %39[0-9A-F]:%x %*[0-9A-F]:%*x %x %*s %*s %*s %*d %*d %lu",
+			   hex, &found, &state, &inode) != 4)
+			continue;
+		/* 0A: LISTEN. */
+		if (state != 0x0a || found != port || !address_fits(hex, host)) continue;
+		if (ret->count < INODES_MAX) ret->inodes[ret->count++] = inode;
+	}
+}
+
+/* Does one of the listening sockets belong to this process? Those that do are crossed out. */
+static bool
+holds_listener(pid_t pid, struct inodes *inodes)
+{
+	char path[64], target[64];
+	_cleanup_dir_ DIR *dir = NULL;
+	const struct dirent *entry;
+	bool holds = false;
+
+	(void)FM_FORMAT(path, "/proc/%d/fd", (int)pid);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir))) {
+		ssize_t len = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target) - 1);
+		unsigned long inode;
+
+		target[len > 0 ? len : 0] = '\0';
+		if (sscanf(target, "socket:[%lu]", &inode) != 1) continue;
+		for (unsigned i = 0; i < inodes->count; i++) {
+			if (inodes->inodes[i] != inode) continue;
+			inodes->inodes[i] = inodes->inodes[--inodes->count];
+			holds = true;
+		}
+	}
+	return holds;
+}
+
+static void
+name_holder(struct inodes *inodes, char *who, size_t size)
+{
+	_cleanup_dir_ DIR *dir = opendir("/proc");
+	const struct dirent *entry;
+	char name[32] = "?";
+
+	while (dir && (entry = readdir(dir))) {
+		pid_t pid = pid_of(entry);
+
+		if (pid <= 0 || !holds_listener(pid, inodes)) continue;
+		if (read_proc(pid, "comm", name, sizeof(name)) > 0) name[strcspn(name, "\n")] = '\0';
+		(void)fm_format(who, size, "process %d (%s)", (int)pid, name);
+		return;
+	}
+	(void)fm_format(who, size, "a process that cannot be seen from here");
+}
+
+bool
+ag_procs_foreign_listener(const char *host, unsigned port, const struct ag_pids *ours, char *who,
+			  size_t size)
+{
+	struct inodes inodes = { .count = 0 };
+
+	who[0] = '\0';
+	find_listeners("/proc/net/tcp", host, port, &inodes);
+	find_listeners("/proc/net/tcp6", host, port, &inodes);
+	for (unsigned i = 0; i < ours->count && inodes.count > 0; i++)
+		(void)holds_listener(ours->pids[i], &inodes);
+	if (inodes.count == 0) return false;
+	name_holder(&inodes, who, size);
+	(void)fm_append(who, size, " listens on %s:%u and is not this agent's", host, port);
+	return true;
+}

@@ -1,0 +1,32 @@
+/* procs.h - finds processes and listeners in /proc. Blocking in principle, fast in fact: files of the
+ * kernel's memory. Zombies are not processes: they hold nothing and do nothing. */
+#ifndef AG_WORLD_PROCS_H
+#define AG_WORLD_PROCS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define AG_PIDS_MAX 256
+
+struct ag_pids {
+	unsigned count;
+	pid_t pids[AG_PIDS_MAX];
+};
+
+/* Whose environment has both entries ("NAME=value"), or whose session is this one (0: none). We are
+ * never among them. More than AG_PIDS_MAX are cut: they are ended in turns. */
+void ag_procs_find(const char *const marks[2], pid_t session, struct ag_pids *ret);
+
+/* The start time of a live process in ticks since boot; 0: there is none. */
+uint64_t ag_procs_born(pid_t pid);
+/* The kernel's name for this boot. */
+void ag_procs_boot(char *dst, size_t size);
+
+/* Who listens on host:port, or on port of every address, besides those in ours. true: somebody does,
+ * and *who is a text for people. */
+bool ag_procs_foreign_listener(const char *host, unsigned port, const struct ag_pids *ours,
+			       char *who, size_t size);
+
+#endif

@@ -1,0 +1,143 @@
+/* render_status.c - the cluster at a glance. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "coordinator/cli/render.h"
+#include "coordinator/cli/table.h"
+#include "wire/ask.h"
+
+const char *
+co_node_state(const Fermata__NodeStatus *node)
+{
+	return node->connected ? node->app : "away";
+}
+
+char *
+co_node_says(char *dst, size_t size, const Fermata__NodeStatus *node)
+{
+	char silent[32];
+
+	dst[0] = '\0';
+	if (!node->connected) {
+		(void)fm_format(dst, size, "its agent is not connected");
+		if (node->silent_ms > 0) {
+			(void)fm_append(dst, size, ", silent for %s",
+					co_took(silent, sizeof(silent), node->silent_ms));
+		}
+		return dst;
+	}
+	(void)fm_copy(dst, size, *node->failure ? node->failure : node->detail);
+	return dst;
+}
+
+/* One sentence; the coordinator's own when it sent one. */
+static void
+sentence(FILE *out, const struct co_look *look, const Fermata__ClusterStatus *status)
+{
+	unsigned ready = 0;
+
+	fputs(co_color_begin(look, CO_STRONG), out);
+	if (*status->summary) {
+		fputs(status->summary, out);
+	} else {
+		for (size_t i = 0; i < status->n_nodes; i++) {
+			ready += strcmp(co_node_state(status->nodes[i]), "ready") == 0;
+		}
+		fprintf(out, "%s: the gates are %s, %u of %zu nodes ready", status->cluster,
+			*status->public_state ? status->public_state : "not known", ready,
+			status->n_nodes);
+		if (*status->database) fprintf(out, ", database at %s", status->database);
+	}
+	fprintf(out, "%s\n", co_color_end(look, CO_STRONG));
+}
+
+static void
+nodes(FILE *out, const struct co_look *look, const Fermata__ClusterStatus *status)
+{
+	static const struct co_column columns[] = {
+		{ "NODE", CO_LEFT },	{ "STATE", CO_LEFT },	  { "RELEASE", CO_LEFT },
+		{ "RUNNING", CO_LEFT }, { "REQUESTS", CO_RIGHT }, { "WEBSOCKETS", CO_RIGHT },
+		{ "ADDRESS", CO_LEFT }, { "SAYS", CO_CUT },	  { NULL, CO_LEFT },
+	};
+	_cleanup_(co_table_freep) struct co_table *table = co_table_new(look, columns);
+
+	for (size_t i = 0; i < status->n_nodes; i++) {
+		const Fermata__NodeStatus *n = status->nodes[i];
+		char requests[16], websockets[16], says[FM_TEXT_SIZE];
+		FM_FORMAT(requests, "%" PRIu32, n->in_flight);
+		FM_FORMAT(websockets, "%" PRIu32, n->websockets);
+		const char *cells[] = {
+			n->name,  co_node_state(n), n->release, n->running,
+			requests, websockets,	    n->address, co_node_says(says, sizeof(says), n),
+		};
+		co_table_add(table, cells, 1, co_color_of(co_node_state(n)));
+	}
+	co_table_print(table, out);
+}
+
+static void
+gates(FILE *out, const struct co_look *look, const Fermata__ClusterStatus *status)
+{
+	static const struct co_column columns[] = {
+		{ "GATE", CO_LEFT },	    { "MODE", CO_LEFT },    { "REQUESTS", CO_RIGHT },
+		{ "WEBSOCKETS", CO_RIGHT }, { "PASSED", CO_RIGHT }, { "REFUSED", CO_RIGHT },
+		{ "SAYS", CO_CUT },	    { NULL, CO_LEFT },
+	};
+	_cleanup_(co_table_freep) struct co_table *table = co_table_new(look, columns);
+
+	for (size_t i = 0; i < status->n_gates; i++) {
+		const Fermata__GateStatus *g = status->gates[i];
+		char requests[16], websockets[16], passed[24], refused[24], says[FM_TEXT_SIZE] = "";
+		FM_FORMAT(requests, "%" PRIu32, g->in_flight);
+		FM_FORMAT(websockets, "%" PRIu32, g->websockets);
+		FM_FORMAT(passed, "%" PRIu64, g->passed);
+		FM_FORMAT(refused, "%" PRIu64, g->refused);
+		if (!g->connected)
+			FM_COPY(says, "not connected; it keeps the mode it was in");
+		else if (*g->error)
+			FM_COPY(says, g->error);
+		else if (*g->pinned)
+			FM_FORMAT(says, "all visitors go to %s", g->pinned);
+		const char *mode = g->connected ? g->mode : "away";
+		const char *cells[] = {
+			g->name, mode, requests, websockets, passed, refused, says
+		};
+		co_table_add(table, cells, 1, co_color_of(mode));
+	}
+	co_table_print(table, out);
+}
+
+static void
+run(FILE *out, const struct co_look *look, const Fermata__RunStatus *r)
+{
+	char title[FM_TEXT_SIZE], times[200];
+
+	fprintf(out, "\nrun %" PRIu64 ": %s, %s\n", r->run, co_run_title(title, sizeof(title), r),
+		co_run_times(times, sizeof(times), r, look->now_ms));
+	for (size_t i = 0; i < r->n_steps; i++) {
+		const Fermata__StepStatus *s = r->steps[i];
+		if (strcmp(s->state, "running") != 0) continue;
+		fprintf(out, "  at %s: %s\n", s->name, s->says);
+		if (*s->waiting_for) fprintf(out, "  waiting for %s\n", s->waiting_for);
+	}
+	if (*r->why) fprintf(out, "  failed first: %s\n", r->why);
+	if (*r->text) fprintf(out, "  now: %s\n", r->text);
+	if (*r->next) fprintf(out, "  next: %s\n", r->next);
+}
+
+void
+co_render_status(FILE *out, const struct co_look *look, const Fermata__ClusterStatus *status)
+{
+	sentence(out, look, status);
+	if (status->n_nodes) {
+		fputc('\n', out);
+		nodes(out, look, status);
+	}
+	if (status->n_gates) {
+		fputc('\n', out);
+		gates(out, look, status);
+	}
+	if (status->run && status->run->run) run(out, look, status->run);
+}

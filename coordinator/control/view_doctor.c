@@ -1,0 +1,135 @@
+/* view_doctor.c - what would get in the way of the next run. Each look is a function that says what it
+ * finds; the list of them is at the end. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/mono.h"
+#include "base/text.h"
+#include "coordinator/control/control.h"
+
+#define FINDINGS_MOST 128
+
+struct findings {
+	Fermata__Finding findings[FINDINGS_MOST];
+	Fermata__Finding *list[FINDINGS_MOST];
+	char texts[FINDINGS_MOST][FM_TEXT_SIZE];
+	unsigned count, errors;
+};
+
+__attribute__((format(printf, 5, 6))) static void
+find(struct findings *f, const char *level, const char *what, const char *next, const char *fmt, ...)
+{
+	Fermata__Finding *finding = &f->findings[f->count];
+	va_list args;
+
+	if (f->count == FINDINGS_MOST) return;
+	va_start(args, fmt);
+	vsnprintf(f->texts[f->count], FM_TEXT_SIZE, fmt, args);
+	va_end(args);
+	fermata__finding__init(finding);
+	finding->level = (char *)(uintptr_t)level;
+	finding->what = (char *)(uintptr_t)what;
+	finding->next = (char *)(uintptr_t)next;
+	finding->text = f->texts[f->count];
+	if (fm_is_equal(level, "error")) f->errors++;
+	f->list[f->count++] = finding;
+}
+
+static void
+look_at_nodes(struct co_daemon *daemon, struct findings *f)
+{
+	const struct co_fleet *fleet = co_core_fleet(daemon->core);
+	const struct co_state *state = co_core_state(daemon->core);
+
+	for (unsigned i = 0; i < daemon->config.node_count; i++) {
+		const struct co_node *node = &fleet->nodes[i];
+		const char *name = daemon->config.nodes[i];
+
+		if (!node->connected) {
+			find(f, "error", name, "systemctl status fermata-agent (on that node)",
+			     "its agent is not connected");
+			continue;
+		}
+		if (node->report.app == FM_APP_FAILED || node->report.app == FM_APP_REFUSED)
+			find(f, "error", name, "", "%s: %s", fm_app_state_name(node->report.app),
+			     node->report.failure);
+		else if (state->nodes[i].app == FM_APP_GOAL_RUNNING && node->report.app != FM_APP_READY)
+			find(f, "warning", name, "", "to be running, and %s",
+			     fm_app_state_name(node->report.app));
+		else
+			find(f, "ok", name, "", "%s, release %s", fm_app_state_name(node->report.app),
+			     node->report.current);
+		if (!fm_is_empty(state->version) && !fm_is_equal(node->report.current, state->version))
+			find(f, "error", name, "", "on release %s, the cluster on %s",
+			     node->report.current, state->version);
+	}
+}
+
+static void
+look_at_gates(struct co_daemon *daemon, struct findings *f)
+{
+	const struct co_fleet *fleet = co_core_fleet(daemon->core);
+	const struct co_state *state = co_core_state(daemon->core);
+
+	for (unsigned i = 0; i < daemon->config.gate_count; i++) {
+		const struct co_gate *gate = &fleet->gates[i];
+		const char *name = daemon->config.gates[i];
+
+		if (!gate->connected)
+			find(f, "error", name, "nginx -t && systemctl status nginx (on that host)",
+			     "this gate is not connected");
+		else if (!fm_is_empty(gate->report.error))
+			find(f, "error", name, "", "%s", gate->report.error);
+		else if (!co_gate_obeys(gate, state->gate.voice))
+			find(f, "warning", name, "", "has not taken the last order yet");
+		else
+			find(f, "ok", name, "", "%s", fm_gate_mode_name(gate->report.mode));
+	}
+}
+
+static void
+look_at_run(struct co_daemon *daemon, struct findings *f)
+{
+	struct co_run_row row;
+
+	co_core_row(daemon->core, &row);
+	if (fm_is_equal(row.state, co_run_state_name(CO_RUN_HALTED)))
+		find(f, "error", "run", "fermata show", "%s", row.text);
+	else if (row.run != 0 && fm_is_empty(row.end))
+		find(f, "warning", "run", "fermata attach", "%s", row.text);
+}
+
+static void
+look_at_way_back(struct co_daemon *daemon, struct findings *f)
+{
+	const struct co_way_back *back = &co_core_state(daemon->core)->back;
+	char ago[40];
+
+	if (fm_is_empty(back->restore_point)) {
+		find(f, "ok", "way back", "", "none is kept: no upgrade has ended yet");
+		return;
+	}
+	fm_format_duration(ago, sizeof(ago), fm_wall_now_ms() - back->opened_ms);
+	find(f, "ok", "way back", "", "to %s by restore point %s; what visitors wrote in the last %s "
+	     "would be lost", back->version, back->restore_point, ago);
+}
+
+bool
+co_view_doctor(struct co_daemon *daemon, struct co_client *client)
+{
+	static void (*const looks[])(struct co_daemon *, struct findings *) = {
+		look_at_nodes, look_at_gates, look_at_run, look_at_way_back,
+	};
+	_cleanup_free_ struct findings *f = fm_new(struct findings, 1);
+	Fermata__Findings msg = FERMATA__FINDINGS__INIT;
+
+	for (unsigned i = 0; i < sizeof(looks) / sizeof(looks[0]); i++)
+		looks[i](daemon, f);
+	msg.findings = f->list;
+	msg.n_findings = f->count;
+	co_answer(client, FERMATA__CONTROL_EVENT__WHAT_FINDINGS, &msg);
+	return f->errors == 0;
+}

@@ -1,0 +1,295 @@
+/* views.c - the cluster and its runs as messages. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/mono.h"
+#include "base/text.h"
+#include "coordinator/control/control.h"
+#include "loop/peer.h"
+
+/* protobuf-c wants char *, and only reads. */
+#define TEXT(s) ((char *)(uintptr_t)(s))
+#define EVENTS_MOST 2000
+#define STEPS_MOST 256
+
+void
+co_answer(struct co_client *client, Fermata__ControlEvent__WhatCase what, void *body)
+{
+	Fermata__ControlEvent event = FERMATA__CONTROL_EVENT__INIT;
+
+	event.what_case = what;
+	event.status = body; /* a union of pointers: any of them will do */
+	fm_peer_send(client->peer, FERMATA__ENVELOPE__BODY_CONTROL_EVENT, &event);
+}
+
+void
+co_answer_end(struct co_client *client, Fermata__ExitCode code, const char *text,
+	      const char *next, uint64_t run)
+{
+	Fermata__End end = FERMATA__END__INIT;
+
+	end.code = code;
+	end.text = TEXT(text);
+	end.next = TEXT(next);
+	end.run = run;
+	co_answer(client, FERMATA__CONTROL_EVENT__WHAT_END, &end);
+}
+
+static void
+fill_event(Fermata__RunEvent *msg, const struct co_event_row *row)
+{
+	fermata__run_event__init(msg);
+	msg->run = row->run;
+	msg->number = row->number;
+	msg->at_ms = row->at_ms;
+	msg->kind = TEXT(row->kind);
+	msg->step = TEXT(row->step);
+	msg->text = TEXT(row->text);
+	msg->took_ms = row->took_ms;
+}
+
+void
+co_view_event(struct co_client *client, const struct co_event_row *row)
+{
+	Fermata__RunEvent msg;
+
+	fill_event(&msg, row);
+	co_answer(client, FERMATA__CONTROL_EVENT__WHAT_EVENT, &msg);
+}
+
+int
+co_view_events(struct co_daemon *daemon, struct co_client *client, uint64_t run, uint64_t after,
+	       struct fm_err *err)
+{
+	_cleanup_free_ struct co_event_row *rows = NULL;
+	_cleanup_free_ Fermata__RunEvent *events = NULL;
+	_cleanup_free_ Fermata__RunEvent **list = NULL;
+	Fermata__RunEvents msg = FERMATA__RUN_EVENTS__INIT;
+	unsigned count = 0;
+
+	if (co_journal_events(daemon->journal, run, after, EVENTS_MOST, &rows, &count, err) != 0)
+		return -1;
+	events = fm_new(Fermata__RunEvent, count + 1);
+	list = fm_new(Fermata__RunEvent *, count + 1);
+	for (unsigned i = 0; i < count; i++) {
+		fill_event(&events[i], &rows[i]);
+		list[i] = &events[i];
+	}
+	msg.events = list;
+	msg.n_events = count;
+	co_answer(client, FERMATA__CONTROL_EVENT__WHAT_EVENTS, &msg);
+	return 0;
+}
+
+static void
+fill_run(Fermata__RunStatus *msg, const struct co_run_row *row)
+{
+	fermata__run_status__init(msg);
+	msg->run = row->run;
+	msg->procedure = TEXT(row->procedure);
+	msg->args = TEXT(row->args);
+	msg->state = TEXT(row->state);
+	msg->end = TEXT(row->end);
+	msg->text = TEXT(row->text);
+	msg->next = TEXT(row->next);
+	msg->began_ms = row->began_ms;
+	msg->ended_ms = row->ended_ms;
+	msg->closed_ms = row->closed_ms;
+	msg->opened_ms = row->opened_ms;
+	msg->who = TEXT(row->who);
+	msg->why = TEXT(row->why);
+	msg->restore_point = TEXT(row->restore_point);
+}
+
+/* A run's steps, as its events tell of them; then those that are still to come. */
+struct steps {
+	Fermata__StepStatus steps[STEPS_MOST];
+	Fermata__StepStatus *list[STEPS_MOST];
+	unsigned count;
+	bool recovering;
+};
+
+static Fermata__StepStatus *
+add_step(struct steps *s, const char *name, const char *says, const char *state)
+{
+	Fermata__StepStatus *step = NULL;
+
+	if (s->count == STEPS_MOST) return NULL;
+	step = &s->steps[s->count];
+	fermata__step_status__init(step);
+	step->name = TEXT(name);
+	step->says = TEXT(says);
+	step->state = TEXT(state);
+	step->table = TEXT(s->recovering ? "recovery" : "steps");
+	s->list[s->count++] = step;
+	return step;
+}
+
+static void
+take_event(struct steps *s, const struct co_event_row *row)
+{
+	Fermata__StepStatus *last = s->count == 0 ? NULL : &s->steps[s->count - 1];
+	bool begins = fm_is_equal(row->kind, "step") || fm_is_equal(row->kind, "held");
+
+	if (begins && last != NULL && fm_is_equal(last->state, "running") &&
+	    fm_is_equal(last->name, row->step))
+		return; /* the same row again, after a restart or a retry */
+	if (begins && (last == NULL || !fm_is_equal(row->text, "paused by a person"))) {
+		last = add_step(s, row->step, row->text, "running");
+		if (last != NULL) last->began_ms = row->at_ms;
+		return;
+	}
+	if (last == NULL) return;
+	if (fm_is_equal(row->kind, "done")) {
+		last->state = TEXT("done");
+		last->took_ms = row->took_ms;
+	}
+	if (fm_is_equal(row->kind, "turn")) s->recovering = true;
+	if (fm_is_equal(row->kind, "turn") || fm_is_equal(row->kind, "failed") ||
+	    fm_is_equal(row->kind, "halted")) {
+		last->state = TEXT("failed");
+		last->why = TEXT(row->text);
+	}
+}
+
+/* Rows of the current run's table that are not reached yet. */
+static void
+add_pending(struct co_daemon *daemon, struct steps *s)
+{
+	const struct co_run *run = &co_core_state(daemon->core)->run;
+	struct co_order order = { .yes = run->yes, .no_backup = run->no_backup, .page = run->page };
+	const struct co_step *step = co_core_step(daemon->core);
+
+	if (step == NULL) return;
+	if (s->count > 0) s->steps[s->count - 1].waiting_for = TEXT(co_core_waiting(daemon->core));
+	for (step++; step->name != NULL; step++)
+		if (co_step_applies(daemon->core, step, &order))
+			add_step(s, step->name, step->says, "pending");
+}
+
+int
+co_view_run(struct co_daemon *daemon, struct co_client *client, uint64_t run, struct fm_err *err)
+{
+	_cleanup_free_ struct co_event_row *rows = NULL;
+	_cleanup_free_ struct steps *s = fm_new(struct steps, 1);
+	struct co_run_row row;
+	Fermata__RunStatus msg;
+	unsigned count = 0;
+
+	co_core_row(daemon->core, &row);
+	if (row.run != run && co_journal_run(daemon->journal, run, &row, err) != 0) return -1;
+	if (co_journal_events(daemon->journal, run, 0, EVENTS_MOST, &rows, &count, err) != 0)
+		return -1;
+	for (unsigned i = 0; i < count; i++)
+		take_event(s, &rows[i]);
+	if (run == co_core_state(daemon->core)->run.number) add_pending(daemon, s);
+	fill_run(&msg, &row);
+	msg.steps = s->list;
+	msg.n_steps = s->count;
+	co_answer(client, FERMATA__CONTROL_EVENT__WHAT_RUN, &msg);
+	return 0;
+}
+
+int
+co_view_runs(struct co_daemon *daemon, struct co_client *client, unsigned most, struct fm_err *err)
+{
+	_cleanup_free_ struct co_run_row *rows = NULL;
+	_cleanup_free_ Fermata__RunStatus *runs = NULL;
+	_cleanup_free_ Fermata__RunStatus **list = NULL;
+	Fermata__RunList msg = FERMATA__RUN_LIST__INIT;
+	unsigned count = 0;
+
+	if (co_journal_runs(daemon->journal, most, &rows, &count, err) != 0) return -1;
+	runs = fm_new(Fermata__RunStatus, count + 1);
+	list = fm_new(Fermata__RunStatus *, count + 1);
+	for (unsigned i = 0; i < count; i++) {
+		fill_run(&runs[i], &rows[i]);
+		list[i] = &runs[i];
+	}
+	msg.runs = list;
+	msg.n_runs = count;
+	co_answer(client, FERMATA__CONTROL_EVENT__WHAT_RUNS, &msg);
+	return 0;
+}
+
+static int64_t
+silence(bool reported, struct fm_mono heard)
+{
+	return reported ? fm_mono_since(fm_mono_now(), heard) : 0;
+}
+
+static void
+fill_node(struct co_daemon *daemon, unsigned i, Fermata__NodeStatus *msg)
+{
+	const struct co_node *node = &co_core_fleet(daemon->core)->nodes[i];
+	const struct fm_agent_ask *want = &co_core_state(daemon->core)->nodes[i];
+
+	fermata__node_status__init(msg);
+	msg->name = TEXT(daemon->config.nodes[i]);
+	msg->connected = node->connected;
+	msg->silent_ms = silence(node->reported, node->heard);
+	msg->app = TEXT(fm_app_state_name(node->report.app));
+	msg->release = TEXT(node->report.current);
+	msg->running = TEXT(node->report.running);
+	msg->detail = TEXT(node->report.detail);
+	msg->failure = TEXT(node->report.failure);
+	msg->address = TEXT(node->report.address);
+	msg->goal = TEXT(fm_app_goal_name(want->app));
+	msg->in_flight = co_fleet_in_flight(co_core_fleet(daemon->core), daemon->config.gate_count,
+					    daemon->config.nodes[i]);
+	msg->websockets = co_fleet_websockets(co_core_fleet(daemon->core),
+					      daemon->config.gate_count, daemon->config.nodes[i]);
+}
+
+static void
+fill_gate(struct co_daemon *daemon, unsigned i, Fermata__GateStatus *msg)
+{
+	const struct co_gate *gate = &co_core_fleet(daemon->core)->gates[i];
+
+	fermata__gate_status__init(msg);
+	msg->name = TEXT(daemon->config.gates[i]);
+	msg->connected = gate->connected;
+	msg->silent_ms = silence(gate->reported, gate->heard);
+	msg->mode = TEXT(fm_gate_mode_name(gate->report.mode));
+	msg->pinned = TEXT(gate->report.pinned);
+	msg->in_flight = gate->report.in_flight;
+	msg->websockets = gate->report.websockets;
+	msg->passed = gate->report.passed;
+	msg->refused = gate->report.refused;
+	msg->error = TEXT(gate->report.error);
+}
+
+void
+co_view_status(struct co_daemon *daemon, struct co_client *client)
+{
+	const struct co_state *state = co_core_state(daemon->core);
+	Fermata__NodeStatus nodes[FM_NODES_MAX], *node_list[FM_NODES_MAX];
+	Fermata__GateStatus gates[FM_GATES_MAX], *gate_list[FM_GATES_MAX];
+	Fermata__ClusterStatus msg = FERMATA__CLUSTER_STATUS__INIT;
+	Fermata__RunStatus run;
+	struct co_run_row row;
+
+	for (unsigned i = 0; i < daemon->config.node_count; i++) {
+		fill_node(daemon, i, &nodes[i]);
+		node_list[i] = &nodes[i];
+	}
+	for (unsigned i = 0; i < daemon->config.gate_count; i++) {
+		fill_gate(daemon, i, &gates[i]);
+		gate_list[i] = &gates[i];
+	}
+	co_core_row(daemon->core, &row);
+	fill_run(&run, &row);
+	msg.cluster = daemon->settings.cluster;
+	msg.database = TEXT(state->version);
+	msg.public_state = TEXT(fm_gate_mode_name(state->gate.mode));
+	msg.epoch = state->epoch;
+	msg.nodes = node_list;
+	msg.n_nodes = daemon->config.node_count;
+	msg.gates = gate_list;
+	msg.n_gates = daemon->config.gate_count;
+	if (row.run != 0) msg.run = &run;
+	msg.coordinator = TEXT("fermata-coordinator " FM_VERSION);
+	msg.summary = row.text;
+	co_answer(client, FERMATA__CONTROL_EVENT__WHAT_STATUS, &msg);
+}

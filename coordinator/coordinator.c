@@ -1,0 +1,153 @@
+/* coordinator.c - the daemon's life. */
+#include "coordinator/coordinator.h"
+
+#include <event2/event.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/mono.h"
+#include "base/text.h"
+#include "coordinator/run/journal.h"
+#include "coordinator/store/state_codec.h"
+
+/* A run that waits tells its followers what for at least this often; and no peer's silence or
+ * limit is noticed later. */
+#define TICK_MS 500
+
+static void
+arm(struct event *timer, int64_t ms)
+{
+	struct timeval after = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+
+	CHECK(event_add(timer, &after) == 0);
+}
+
+/* A job that could not even be started has its result waiting here: the core could not be told in
+ * the middle of its own call. */
+static void
+deliver_stillborn_job(struct co_daemon *daemon)
+{
+	if (daemon->job != NULL || !daemon->job_final) return;
+	daemon->job_final = false;
+	if (co_core_job(daemon->core)->running)
+		co_on_job(daemon->core, &daemon->job_result, fm_mono_now());
+}
+
+static void
+on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct co_daemon *daemon = arg;
+
+	(void)fd;
+	(void)what;
+	deliver_stillborn_job(daemon);
+	co_core_tick(daemon->core, fm_mono_now());
+	co_control_stirred(daemon);
+	arm(daemon->tick, TICK_MS);
+}
+
+void
+co_daemon_stirred(struct co_daemon *daemon)
+{
+	arm(daemon->pump, 0);
+}
+
+static void
+on_pump(evutil_socket_t fd, short what, void *arg)
+{
+	struct co_daemon *daemon = arg;
+
+	(void)fd;
+	(void)what;
+	deliver_stillborn_job(daemon);
+	co_control_stirred(daemon);
+}
+
+static void
+on_signal(evutil_socket_t number, short what, void *arg)
+{
+	struct co_daemon *daemon = arg;
+
+	(void)what;
+	fm_log(FM_LOG_NOTICE, "going down", "signal=%d", number);
+	event_base_loopbreak(daemon->base);
+}
+
+static int
+open_core(struct co_daemon *daemon, struct fm_err *err)
+{
+	char path[PATH_MAX];
+	_cleanup_free_ uint8_t *bytes = NULL;
+	_cleanup_free_ struct co_state *state = fm_new(struct co_state, 1);
+	struct co_env env = co_world(daemon);
+	size_t size = 0;
+
+	FM_FORMAT(path, "%s/journal.sqlite", daemon->settings.state_dir);
+	if (co_journal_open(path, &daemon->journal, err) != 0) return -1;
+	if (co_journal_load(daemon->journal, &bytes, &size, err) != 0) return -1;
+	if (bytes != NULL && co_state_unpack(bytes, size, state, err) != 0) return -1;
+	daemon->core = co_core_new(&env, &daemon->config, bytes == NULL ? NULL : state, fm_mono_now());
+	if (daemon->core == NULL)
+		return fm_fail(err, FM_ERR_IO, 0, "the journal %s cannot be written", path);
+	return 0;
+}
+
+static int
+open_all(struct co_daemon *daemon, struct fm_err *err)
+{
+	TAILQ_INIT(&daemon->clients);
+	daemon->base = event_base_new();
+	CHECK(daemon->base != NULL);
+	daemon->tick = evtimer_new(daemon->base, on_tick, daemon);
+	daemon->pump = evtimer_new(daemon->base, on_pump, daemon);
+	CHECK(daemon->tick != NULL && daemon->pump != NULL);
+	if (open_core(daemon, err) != 0) return -1;
+	if (co_peers_open(daemon, err) != 0) return -1;
+	if (co_control_open(daemon, err) != 0) return -1;
+	arm(daemon->tick, 0);
+	return 0;
+}
+
+static void
+close_all(struct co_daemon *daemon)
+{
+	co_control_close(daemon);
+	co_peers_close(daemon);
+	co_job_stop(daemon);
+	/* Goodbyes and dropped children end with one more turn of the loop. */
+	if (daemon->base != NULL) event_base_loop(daemon->base, EVLOOP_NONBLOCK);
+	if (daemon->core != NULL) co_core_free(daemon->core);
+	if (daemon->journal != NULL) co_journal_close(daemon->journal);
+	if (daemon->tick != NULL) event_free(daemon->tick);
+	if (daemon->pump != NULL) event_free(daemon->pump);
+	if (daemon->base != NULL) event_base_free(daemon->base);
+}
+
+int
+co_daemon_run(struct co_daemon *daemon, struct fm_err *err)
+{
+	struct event *term = NULL, *interrupt = NULL;
+	int rc = open_all(daemon, err);
+
+	if (rc == 0) {
+		term = evsignal_new(daemon->base, SIGTERM, on_signal, daemon);
+		interrupt = evsignal_new(daemon->base, SIGINT, on_signal, daemon);
+		CHECK(term != NULL && interrupt != NULL);
+		event_add(term, NULL);
+		event_add(interrupt, NULL);
+		fm_log(FM_LOG_NOTICE, "coordinating", "cluster=%s epoch=%llu listen=%s socket=%s",
+		       daemon->settings.cluster,
+		       (unsigned long long)co_core_state(daemon->core)->epoch,
+		       daemon->settings.listen, daemon->settings.socket);
+		event_base_dispatch(daemon->base);
+		event_free(term);
+		event_free(interrupt);
+	}
+	close_all(daemon);
+	return rc;
+}

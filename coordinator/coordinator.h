@@ -1,0 +1,73 @@
+/* coordinator.h - the daemon around the core: for the files of this folder and control/.
+ *
+ *   coordinator.c  its life: opens everything, runs the loop, closes everything
+ *   world.c        struct co_env on the real world
+ *   jobs.c         database work in a child process
+ *   peers.c        agents and gates
+ *   control/       people */
+#ifndef CO_COORDINATOR_H
+#define CO_COORDINATOR_H
+
+#include <sys/queue.h>
+
+#include "coordinator/run/run.h"
+#include "coordinator/settings.h"
+#include "schema/envelope.pb-c.h"
+
+struct event;
+struct event_base;
+struct fm_child;
+struct fm_listener;
+struct fm_peer;
+
+/* One operator's connection. */
+struct co_client {
+	TAILQ_ENTRY(co_client) link;
+	struct fm_peer *peer;
+	uint64_t run;    /* the run it follows; 0: none */
+	bool to_hold;    /* until the run is held, as `maintenance begin` */
+	char waiting[FM_TEXT_SIZE]; /* last progress it was told */
+};
+
+struct co_daemon {
+	struct co_settings settings;
+	struct fm_opt_origins origins;
+	const char *config_path;
+	struct co_config config;
+	struct event_base *base;
+	struct co_journal *journal;
+	struct co_core *core;
+	struct fm_listener *peers_listener, *control_listener;
+	struct fm_peer *nodes[FM_NODES_MAX], *gates[FM_GATES_MAX];
+	struct event *tick, *pump;
+	struct fm_child *job;
+	struct co_job_result job_result;
+	bool job_final;
+	TAILQ_HEAD(, co_client) clients;
+};
+
+/* Runs until SIGTERM or SIGINT. 0: a clean end. */
+int co_daemon_run(struct co_daemon *daemon, struct fm_err *err);
+/* After any event for the core: arms its clock, tells those who follow. */
+void co_daemon_stirred(struct co_daemon *daemon);
+
+/* world.c */
+struct co_env co_world(struct co_daemon *daemon);
+
+/* jobs.c */
+void co_job_start(struct co_daemon *daemon, const struct co_job_order *order);
+void co_job_stop(struct co_daemon *daemon);
+
+/* peers.c */
+int co_peers_open(struct co_daemon *daemon, struct fm_err *err);
+void co_peers_close(struct co_daemon *daemon);
+
+/* control/control.c */
+int co_control_open(struct co_daemon *daemon, struct fm_err *err);
+void co_control_close(struct co_daemon *daemon);
+/* To those who follow this run: an event, and where the run stands now. */
+void co_control_event(struct co_daemon *daemon, const struct co_event_row *event);
+/* Tells followers what is waited for, and those whose run stands still or is over its end. */
+void co_control_stirred(struct co_daemon *daemon);
+
+#endif

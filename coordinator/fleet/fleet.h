@@ -1,0 +1,43 @@
+/* fleet.h - what the peers have reported, and how fresh that is. What was told is kept apart from what
+ * is wanted (run/state.h): a proof compares the two. */
+#ifndef CO_FLEET_FLEET_H
+#define CO_FLEET_FLEET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/mono.h"
+#include "wire/ask.h"
+
+struct co_node {
+	bool connected, reported;
+	struct fm_mono heard;   /* last report */
+	struct fm_mono changed; /* last report that said something new: progress */
+	struct fm_agent_report report;
+};
+
+struct co_gate {
+	bool connected, reported;
+	struct fm_mono heard;
+	struct fm_gate_report report;
+};
+
+struct co_fleet {
+	struct co_node nodes[FM_NODES_MAX];
+	struct co_gate gates[FM_GATES_MAX];
+};
+
+void co_fleet_node_report(struct co_fleet *fleet, unsigned node,
+			  const struct fm_agent_report *report, struct fm_mono now);
+void co_fleet_gate_report(struct co_fleet *fleet, unsigned gate,
+			  const struct fm_gate_report *report, struct fm_mono now);
+
+/* Has this peer said that it obeys this voice? A report of another voice proves nothing. */
+bool co_node_obeys(const struct co_node *node, struct fm_voice voice);
+bool co_gate_obeys(const struct co_gate *gate, struct fm_voice voice);
+
+/* Requests in flight and websockets on a node, over the gates; name NULL: on all nodes. */
+unsigned co_fleet_in_flight(const struct co_fleet *fleet, unsigned gate_count, const char *name);
+unsigned co_fleet_websockets(const struct co_fleet *fleet, unsigned gate_count, const char *name);
+
+#endif

@@ -1,0 +1,844 @@
+
+/*
+ * The gate of Fermata: directives, the phase handler, variables.
+ */
+
+
+#include "ngx_http_fermata_module.h"
+
+
+static ngx_int_t ngx_http_fermata_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_fermata_decide(ngx_http_request_t *r,
+    ngx_http_fermata_main_conf_t *mcf, ngx_http_fermata_loc_conf_t *lcf,
+    uint64_t word);
+static ngx_int_t ngx_http_fermata_admit(ngx_http_request_t *r,
+    ngx_http_fermata_main_conf_t *mcf, ngx_uint_t bypassed);
+
+static ngx_int_t ngx_http_fermata_mode_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_fermata_node_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_fermata_voice_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_fermata_bypassed_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+
+static ngx_int_t ngx_http_fermata_add_variables(ngx_conf_t *cf);
+static ngx_int_t ngx_http_fermata_init(ngx_conf_t *cf);
+static void *ngx_http_fermata_create_main_conf(ngx_conf_t *cf);
+static char *ngx_http_fermata_init_main_conf(ngx_conf_t *cf, void *conf);
+static void *ngx_http_fermata_create_srv_conf(ngx_conf_t *cf);
+static void *ngx_http_fermata_create_loc_conf(ngx_conf_t *cf);
+static char *ngx_http_fermata_merge_loc_conf(ngx_conf_t *cf, void *parent,
+    void *child);
+static char *ngx_http_fermata_zone(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_fermata_state(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_fermata_coordinator(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static ngx_int_t ngx_http_fermata_add_coordinator(ngx_conf_t *cf,
+    ngx_http_fermata_main_conf_t *mcf, ngx_str_t *value);
+static ngx_msec_t ngx_http_fermata_manager(void *data);
+static ngx_int_t ngx_http_fermata_init_process(ngx_cycle_t *cycle);
+
+
+static ngx_conf_enum_t  ngx_http_fermata_fallbacks[] = {
+    { ngx_string("closed"), NGX_HTTP_FERMATA_DEFAULT_CLOSED },
+    { ngx_string("open"), NGX_HTTP_FERMATA_DEFAULT_OPEN },
+    { ngx_string("last"), NGX_HTTP_FERMATA_DEFAULT_LAST },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_command_t  ngx_http_fermata_commands[] = {
+
+    { ngx_string("fermata_zone"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_fermata_zone,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("fermata_state"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_fermata_state,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("fermata_coordinator"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      ngx_http_fermata_coordinator,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("fermata_default"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_fermata_main_conf_t, fallback),
+      &ngx_http_fermata_fallbacks },
+
+    { ngx_string("fermata_nodes"),
+      NGX_HTTP_UPS_CONF|NGX_CONF_1MORE,
+      ngx_http_fermata_nodes,
+      NGX_HTTP_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("fermata"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_fermata_loc_conf_t, enable),
+      NULL },
+
+    { ngx_string("fermata_bypass"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_set_predicate_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_fermata_loc_conf_t, bypass),
+      NULL },
+
+    { ngx_string("fermata_retry_after"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_sec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_fermata_loc_conf_t, retry_after),
+      NULL },
+
+    { ngx_string("fermata_page"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE2,
+      ngx_http_fermata_page,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("fermata_status"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_fermata_status,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+      ngx_null_command
+};
+
+
+static ngx_http_module_t  ngx_http_fermata_module_ctx = {
+    ngx_http_fermata_add_variables,        /* preconfiguration */
+    ngx_http_fermata_init,                 /* postconfiguration */
+
+    ngx_http_fermata_create_main_conf,     /* create main configuration */
+    ngx_http_fermata_init_main_conf,       /* init main configuration */
+
+    ngx_http_fermata_create_srv_conf,      /* create server configuration */
+    NULL,                                  /* merge server configuration */
+
+    ngx_http_fermata_create_loc_conf,      /* create location configuration */
+    ngx_http_fermata_merge_loc_conf        /* merge location configuration */
+};
+
+
+ngx_module_t  ngx_http_fermata_module = {
+    NGX_MODULE_V1,
+    &ngx_http_fermata_module_ctx,          /* module context */
+    ngx_http_fermata_commands,             /* module directives */
+    NGX_HTTP_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    ngx_http_fermata_init_process,         /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    NULL,                                  /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+static ngx_http_variable_t  ngx_http_fermata_vars[] = {
+
+    { ngx_string("fermata_mode"), NULL, ngx_http_fermata_mode_variable, 0,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("fermata_node"), NULL, ngx_http_fermata_node_variable, 0,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("fermata_epoch"), NULL, ngx_http_fermata_voice_variable,
+      offsetof(struct fm_voice, epoch), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("fermata_seq"), NULL, ngx_http_fermata_voice_variable,
+      offsetof(struct fm_voice, seq), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("fermata_bypassed"), NULL,
+      ngx_http_fermata_bypassed_variable, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+      ngx_http_null_variable
+};
+
+
+/*
+ * PREACCESS: the location and its variables are known, nobody has been asked
+ * for a password yet.  Errors pages are not spared: they may lead to the
+ * application.
+ */
+
+static ngx_int_t
+ngx_http_fermata_handler(ngx_http_request_t *r)
+{
+    uint64_t                       word;
+    ngx_http_fermata_loc_conf_t   *lcf;
+    ngx_http_fermata_main_conf_t  *mcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_fermata_module);
+
+    if (!lcf->enable || r != r->main) {
+        return NGX_DECLINED;
+    }
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_fermata_module);
+
+    word = mcf->sh->word;
+
+    if (word != FM_GATE_WORD_OPEN || ngx_http_fermata_blind) {
+        return ngx_http_fermata_decide(r, mcf, lcf, word);
+    }
+
+    return ngx_http_fermata_admit(r, mcf, 0);
+}
+
+
+static ngx_int_t
+ngx_http_fermata_decide(ngx_http_request_t *r,
+    ngx_http_fermata_main_conf_t *mcf, ngx_http_fermata_loc_conf_t *lcf,
+    uint64_t word)
+{
+    ngx_int_t                rc;
+    struct fm_gate_facts     facts;
+    ngx_http_fermata_ctx_t  *ctx;
+
+    if (r->internal) {
+
+        /* redirected within nginx after it was let through */
+
+        ctx = ngx_http_fermata_get_ctx(r, mcf);
+
+        if (ctx && ctx->counted) {
+            return NGX_DECLINED;
+        }
+    }
+
+    facts.nodes = mcf->nodes;
+    facts.is_off = 0;
+    facts.is_bypass = 0;
+
+    if (fm_gate_word_mode(word) != FM_GATE_OPEN && lcf->bypass) {
+        rc = ngx_http_test_predicates(r, lcf->bypass);
+
+        if (rc == NGX_ERROR) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        facts.is_bypass = (rc == NGX_DECLINED);
+    }
+
+    facts.wants_json = ngx_http_fermata_wants_json(r);
+
+    if (ngx_http_fermata_blind) {
+        word = 0;
+        facts.is_bypass = 0;
+    }
+
+    switch (fm_gate_decide(word, &facts)) {
+
+    case FM_GATE_PASS:
+        return ngx_http_fermata_admit(r, mcf, facts.is_bypass);
+
+    case FM_GATE_REFUSE:
+        return ngx_http_fermata_page_send(r, NGX_HTTP_FERMATA_JSON);
+
+    default: /* FM_GATE_PAGE */
+        return ngx_http_fermata_page_send(r, NGX_HTTP_FERMATA_HTML);
+    }
+}
+
+
+/* In flight from here on: the body may take long, and so may the access. */
+
+static ngx_int_t
+ngx_http_fermata_admit(ngx_http_request_t *r,
+    ngx_http_fermata_main_conf_t *mcf, ngx_uint_t bypassed)
+{
+    ngx_http_fermata_ctx_t  *ctx;
+
+    ctx = ngx_http_fermata_get_ctx(r, mcf);
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ctx->counted) {
+        return NGX_DECLINED;
+    }
+
+    ctx->change = mcf->sh->change;
+    ctx->bypassed = bypassed;
+    ctx->exempt = bypassed;
+    ctx->counted = 1;
+
+    ngx_http_fermata_slot->in_flight++;
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_http_fermata_mode_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    static ngx_str_t  names[] = {
+#define X(name, text)  ngx_string(text),
+        FM_GATE_MODES(X)
+#undef X
+    };
+
+    ngx_str_t                     *name;
+    enum fm_gate_mode              mode;
+    ngx_http_fermata_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_fermata_module);
+
+    if (mcf->sh == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    mode = fm_gate_word_mode(mcf->sh->word);
+    name = &names[mode <= FM_GATE_PINNED ? mode : FM_GATE_NONE];
+
+    v->data = name->data;
+    v->len = name->len;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+    return NGX_OK;
+}
+
+
+/* The node that serves the request, or has served it. */
+
+static ngx_int_t
+ngx_http_fermata_node_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_fermata_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_fermata_module);
+
+    if (ctx == NULL || ctx->served == FM_GATE_NO_NODE) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    v->data = ctx->mcf->sh->nodes[ctx->served];
+    v->len = ngx_strlen(v->data);
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_fermata_voice_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    u_char                        *p;
+    uint64_t                       n;
+    struct fm_gate_ask             ask;
+    ngx_http_fermata_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_fermata_module);
+
+    if (mcf->sh == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, NGX_INT64_LEN);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_http_fermata_read(mcf->sh, &ask, 0);
+
+    n = *(uint64_t *) ((u_char *) &ask.voice + data);
+
+    v->data = p;
+    v->len = ngx_sprintf(p, "%uL", n) - p;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_fermata_bypassed_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_fermata_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_fermata_module);
+
+    v->data = (u_char *) (ctx && ctx->bypassed ? "1" : "0");
+    v->len = 1;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_fermata_add_variables(ngx_conf_t *cf)
+{
+    ngx_http_variable_t  *var, *v;
+
+    for (v = ngx_http_fermata_vars; v->name.len; v++) {
+        var = ngx_http_add_variable(cf, &v->name, v->flags);
+        if (var == NULL) {
+            return NGX_ERROR;
+        }
+
+        var->get_handler = v->get_handler;
+        var->data = v->data;
+    }
+
+    return NGX_OK;
+}
+
+
+static void *
+ngx_http_fermata_create_main_conf(ngx_conf_t *cf)
+{
+    ngx_http_fermata_main_conf_t  *mcf;
+
+    mcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_fermata_main_conf_t));
+    if (mcf == NULL) {
+        return NULL;
+    }
+
+    /*
+     * set by ngx_pcalloc():
+     *
+     *     mcf->shm_zone = NULL;
+     *     mcf->sh = NULL;
+     *     mcf->nodes = 0;
+     *     mcf->path = NULL;
+     *     mcf->coordinators = NULL;
+     *     mcf->name = { 0, NULL };
+     *     mcf->used = 0;
+     */
+
+    mcf->fallback = NGX_CONF_UNSET_UINT;
+
+    if (ngx_array_init(&mcf->upstreams, cf->pool, 2,
+                       sizeof(ngx_http_fermata_srv_conf_t *))
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    ngx_http_fermata_page_init(mcf);
+
+    return mcf;
+}
+
+
+static char *
+ngx_http_fermata_init_main_conf(ngx_conf_t *cf, void *conf)
+{
+    ngx_http_fermata_main_conf_t *mcf = conf;
+
+    ngx_conf_init_uint_value(mcf->fallback, NGX_HTTP_FERMATA_DEFAULT_CLOSED);
+
+    if (mcf->name.len == 0) {
+        ngx_str_set(&mcf->name, "gate1");
+    }
+
+    if ((mcf->used || mcf->coordinators || mcf->path)
+        && mcf->shm_zone == NULL)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "the gate needs \"fermata_zone\"");
+        return NGX_CONF_ERROR;
+    }
+
+    if (mcf->shm_zone && mcf->path == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "the gate needs \"fermata_state\"");
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_http_fermata_upstream_init(cf, mcf);
+}
+
+
+static void *
+ngx_http_fermata_create_srv_conf(ngx_conf_t *cf)
+{
+    /*
+     * set by ngx_pcalloc():
+     *
+     *     ucf->nodes = NULL;
+     *     ucf->init = NULL;
+     */
+
+    return ngx_pcalloc(cf->pool, sizeof(ngx_http_fermata_srv_conf_t));
+}
+
+
+static void *
+ngx_http_fermata_create_loc_conf(ngx_conf_t *cf)
+{
+    ngx_http_fermata_loc_conf_t  *lcf;
+
+    lcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_fermata_loc_conf_t));
+    if (lcf == NULL) {
+        return NULL;
+    }
+
+    /*
+     * set by ngx_pcalloc():
+     *
+     *     lcf->status = 0;
+     *     lcf->pages = { NULL, NULL };
+     */
+
+    lcf->enable = NGX_CONF_UNSET;
+    lcf->retry_after = NGX_CONF_UNSET;
+    lcf->bypass = NGX_CONF_UNSET_PTR;
+
+    return lcf;
+}
+
+
+static char *
+ngx_http_fermata_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_http_fermata_loc_conf_t *prev = parent;
+    ngx_http_fermata_loc_conf_t *conf = child;
+
+    ngx_uint_t                     i;
+    ngx_http_fermata_main_conf_t  *mcf;
+
+    ngx_conf_merge_value(conf->enable, prev->enable, 0);
+    ngx_conf_merge_sec_value(conf->retry_after, prev->retry_after, 10);
+    ngx_conf_merge_ptr_value(conf->bypass, prev->bypass, NULL);
+
+    for (i = 0; i < NGX_HTTP_FERMATA_KINDS; i++) {
+        if (conf->pages[i] == NULL) {
+            conf->pages[i] = prev->pages[i];
+        }
+    }
+
+    if (conf->status) {
+        conf->enable = 0;
+    }
+
+    if (conf->enable || conf->status) {
+        mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_fermata_module);
+
+        if (mcf->shm_zone == NULL) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "the gate needs \"fermata_zone\"");
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* fermata_zone name:size; */
+
+static char *
+ngx_http_fermata_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_fermata_main_conf_t *mcf = conf;
+
+    u_char     *p;
+    ssize_t     size;
+    ngx_str_t  *value, name, s;
+
+    if (mcf->shm_zone) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    p = (u_char *) ngx_strchr(value[1].data, ':');
+
+    if (p == NULL || p == value[1].data) {
+        return "is not name:size";
+    }
+
+    name.data = value[1].data;
+    name.len = p - name.data;
+
+    s.data = p + 1;
+    s.len = value[1].data + value[1].len - s.data;
+
+    size = ngx_parse_size(&s);
+
+    if (size < NGX_HTTP_FERMATA_ZONE_MIN) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid size of zone \"%V\", at least 256k",
+                           &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    mcf->shm_zone = ngx_shared_memory_add(cf, &name, size,
+                                          &ngx_http_fermata_module);
+    if (mcf->shm_zone == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    mcf->shm_zone->init = ngx_http_fermata_init_zone;
+    mcf->shm_zone->data = mcf;
+
+    return NGX_CONF_OK;
+}
+
+
+/*
+ * fermata_state directory;
+ *
+ * A path with a manager: nginx makes the directory, gives it to the user of
+ * the workers, and runs one process with an event loop for it, which becomes
+ * the client of the coordinator.
+ */
+
+static char *
+ngx_http_fermata_state(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_fermata_main_conf_t *mcf = conf;
+
+    ngx_str_t   *value;
+    ngx_path_t  *path;
+
+    if (mcf->path) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    path = ngx_pcalloc(cf->pool, sizeof(ngx_path_t));
+    if (path == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    path->name = value[1];
+
+    if (path->name.len > 1 && path->name.data[path->name.len - 1] == '/') {
+        path->name.len--;
+        path->name.data[path->name.len] = '\0';
+    }
+
+    if (ngx_conf_full_name(cf->cycle, &path->name, 0) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    path->manager = ngx_http_fermata_manager;
+    path->data = mcf;
+    path->conf_file = cf->conf_file->file.name.data;
+    path->line = cf->conf_file->line;
+
+    mcf->path = path;
+
+    if (ngx_add_path(cf, &mcf->path) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* fermata_coordinator host:port ... [name=gate]; */
+
+static char *
+ngx_http_fermata_coordinator(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_fermata_main_conf_t *mcf = conf;
+
+    ngx_str_t   *value;
+    ngx_uint_t   i;
+
+    if (mcf->coordinators == NULL) {
+        mcf->coordinators = ngx_array_create(cf->pool, 2, sizeof(ngx_addr_t));
+        if (mcf->coordinators == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (ngx_strncmp(value[i].data, "name=", 5) == 0) {
+            mcf->name.data = value[i].data + 5;
+            mcf->name.len = value[i].len - 5;
+
+            if (!ngx_http_fermata_is_name((char *) mcf->name.data)) {
+                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                                   "invalid name of the gate \"%V\"",
+                                   &mcf->name);
+                return NGX_CONF_ERROR;
+            }
+
+            continue;
+        }
+
+        if (ngx_http_fermata_add_coordinator(cf, mcf, &value[i]) != NGX_OK) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_fermata_add_coordinator(ngx_conf_t *cf,
+    ngx_http_fermata_main_conf_t *mcf, ngx_str_t *value)
+{
+    in_addr_t         ip;
+    ngx_url_t         u;
+    ngx_uint_t        i;
+    ngx_addr_t       *addr;
+    struct sockaddr  *sa;
+
+    ngx_memzero(&u, sizeof(ngx_url_t));
+    u.url = *value;
+    u.default_port = 7400;
+
+    if (ngx_parse_url(cf->pool, &u) != NGX_OK) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "%s in address of the coordinator \"%V\"",
+                           u.err ? u.err : "fault", value);
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < u.naddrs; i++) {
+
+        sa = u.addrs[i].sockaddr;
+
+        ip = sa->sa_family == AF_INET
+             ? ntohl(((struct sockaddr_in *) sa)->sin_addr.s_addr) : 0;
+
+        /* what is said here opens the gate: in clear on this host only */
+
+        if (!(sa->sa_family == AF_UNIX
+              || ip >> 24 == 127
+#if (NGX_HAVE_INET6)
+              || (sa->sa_family == AF_INET6
+                  && IN6_IS_ADDR_LOOPBACK(
+                         &((struct sockaddr_in6 *) sa)->sin6_addr))
+#endif
+              ))
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "coordinator \"%V\" is not on the loopback "
+                               "interface, that takes TLS", value);
+            return NGX_ERROR;
+        }
+
+        addr = ngx_array_push(mcf->coordinators);
+        if (addr == NULL) {
+            return NGX_ERROR;
+        }
+
+        *addr = u.addrs[i];
+    }
+
+    return NGX_OK;
+}
+
+
+/* Called first right after the start of the manager process. */
+
+static ngx_msec_t
+ngx_http_fermata_manager(void *data)
+{
+    ngx_http_fermata_main_conf_t *mcf = data;
+
+    if (ngx_http_fermata_client_start(mcf) != NGX_OK) {
+        return 1000;
+    }
+
+    return 3600 * 1000;
+}
+
+
+static ngx_int_t
+ngx_http_fermata_init_process(ngx_cycle_t *cycle)
+{
+    ngx_http_fermata_main_conf_t  *mcf;
+
+    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
+    {
+        return NGX_OK;
+    }
+
+    /* NULL without http{} */
+
+    mcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_fermata_module);
+
+    if (mcf == NULL || mcf->sh == NULL) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_fermata_worker_init(cycle, mcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* "master_process off": there is no manager, so it lives here */
+
+    if (ngx_process == NGX_PROCESS_SINGLE) {
+        return ngx_http_fermata_client_start(mcf);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_fermata_init(ngx_conf_t *cf)
+{
+    ngx_http_handler_pt           *h;
+    ngx_http_core_main_conf_t     *cmcf;
+    ngx_http_fermata_main_conf_t  *mcf;
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_fermata_module);
+
+    if (mcf->shm_zone == NULL) {
+        return NGX_OK;
+    }
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_PREACCESS_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_fermata_handler;
+
+    return ngx_http_fermata_page_filter_init(cf);
+}

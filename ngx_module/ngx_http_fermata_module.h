@@ -1,0 +1,265 @@
+
+/*
+ * The gate of Fermata: what its parts share.
+ */
+
+
+#ifndef _NGX_HTTP_FERMATA_MODULE_H_INCLUDED_
+#define _NGX_HTTP_FERMATA_MODULE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_http.h>
+
+#include "fm_gate.h"
+
+
+#define NGX_HTTP_FERMATA_VERSION    "0.1.0"
+
+#define NGX_HTTP_FERMATA_NODES      FM_NODES_MAX
+#define NGX_HTTP_FERMATA_SLOTS      128
+#define NGX_HTTP_FERMATA_ZONE_MIN   (256 * 1024)
+
+/* largest frame, state file and page template that are read */
+#define NGX_HTTP_FERMATA_FRAME_MAX  65536
+
+#define NGX_HTTP_FERMATA_HTML       0
+#define NGX_HTTP_FERMATA_JSON       1
+#define NGX_HTTP_FERMATA_KINDS      2
+
+#define NGX_HTTP_FERMATA_DEFAULT_CLOSED  0
+#define NGX_HTTP_FERMATA_DEFAULT_OPEN    1
+#define NGX_HTTP_FERMATA_DEFAULT_LAST    2
+
+
+/*
+ * What one process does.  Written by its owner only, read by everybody;
+ * counts of a dead process are not read, but for passed and refused.
+ */
+
+typedef struct {
+    ngx_atomic_t                     pid;
+    ngx_atomic_t                     started;   /* tells pids apart */
+    ngx_atomic_t                     seen;      /* change obeyed */
+    ngx_atomic_t                     passed;
+    ngx_atomic_t                     refused;
+    volatile uint32_t                in_flight;
+    volatile uint32_t                nodes[NGX_HTTP_FERMATA_NODES];
+    volatile uint32_t                websockets[NGX_HTTP_FERMATA_NODES];
+    u_char                           pad[20];
+} ngx_http_fermata_slot_t;
+
+
+typedef struct {
+    ngx_atomic_t                     word;
+    ngx_atomic_t                     change;    /* raised after each store */
+    ngx_atomic_t                     closed_at; /* change that closed */
+    ngx_atomic_t                     cut_at;    /* ms, 0: never */
+    ngx_atomic_t                     text;      /* odd: being written */
+    ngx_atomic_t                     manager;   /* pid of the newest one */
+    ngx_atomic_t                     connected;
+    ngx_atomic_t                     passed;    /* of slots reused */
+    ngx_atomic_t                     refused;
+
+    /* eventfds of the master, inherited by all generations; -1: none */
+    ngx_fd_t                         wake;      /* to the workers */
+    ngx_fd_t                         bell;      /* to the manager */
+
+    u_char                           instance[17];
+
+    /* an index is never given to another name while the zone lives */
+    ngx_uint_t                       nnodes;
+    u_char                           nodes[NGX_HTTP_FERMATA_NODES]
+                                          [FM_NAME_SIZE];
+
+    struct fm_gate_ask               taken;     /* on disk */
+    struct fm_gate_ask               proved;    /* in force everywhere */
+
+    ngx_http_fermata_slot_t          slots[NGX_HTTP_FERMATA_SLOTS];
+} ngx_http_fermata_shctx_t;
+
+
+typedef struct {
+    ngx_str_t                        source;    /* with {{placeholders}} */
+    ngx_str_t                        text;      /* of this process */
+    ngx_atomic_uint_t                version;   /* of sh->text */
+    ngx_uint_t                       kind;
+} ngx_http_fermata_page_t;
+
+
+typedef struct {
+    ngx_str_t                        name;
+    ngx_addr_t                       addr;
+    ngx_int_t                        index;
+} ngx_http_fermata_node_t;
+
+
+typedef struct {
+    ngx_shm_zone_t                  *shm_zone;
+    ngx_http_fermata_shctx_t        *sh;
+    ngx_slab_pool_t                 *shpool;
+    uint64_t                         nodes;     /* mask of the named ones */
+
+    ngx_path_t                      *path;
+    ngx_array_t                     *coordinators;  /* of ngx_addr_t */
+    ngx_str_t                        name;
+    ngx_uint_t                       fallback;
+
+    ngx_http_fermata_page_t          pages[NGX_HTTP_FERMATA_KINDS];
+    ngx_array_t                      upstreams; /* of ucf pointers */
+    unsigned                         used:1;
+} ngx_http_fermata_main_conf_t;
+
+
+typedef struct {
+    ngx_array_t                     *nodes;     /* of node_t */
+    ngx_http_upstream_init_peer_pt   init;      /* the balancer's */
+} ngx_http_fermata_srv_conf_t;
+
+
+typedef struct {
+    ngx_flag_t                       enable;
+    ngx_flag_t                       status;
+    time_t                           retry_after;
+    ngx_array_t                     *bypass;
+    ngx_http_fermata_page_t         *pages[NGX_HTTP_FERMATA_KINDS];
+} ngx_http_fermata_loc_conf_t;
+
+
+/* A request that is let through, or a subrequest's use of an upstream. */
+
+typedef struct {
+    ngx_queue_t                      queue;
+    ngx_http_cleanup_t               cleanup;
+    ngx_http_request_t              *request;
+    ngx_http_fermata_main_conf_t    *mcf;
+    ngx_http_fermata_srv_conf_t     *ucf;
+
+    ngx_atomic_uint_t                change;
+    ngx_int_t                        node;
+    ngx_int_t                        served;    /* the last node, for logs */
+
+    void                            *data;
+    ngx_event_get_peer_pt            get;
+    ngx_event_free_peer_pt           free;
+    ngx_event_notify_peer_pt         notify;
+#if (NGX_HTTP_SSL)
+    ngx_event_set_peer_session_pt    set_session;
+    ngx_event_save_peer_session_pt   save_session;
+#endif
+
+    ngx_event_t                     *cut;
+    ngx_str_t                        page;
+
+    unsigned                         counted:1;
+    unsigned                         upgraded:1;
+    unsigned                         exempt:1;
+    unsigned                         bypassed:1;
+    unsigned                         passed:1;
+    unsigned                         blocked:1;
+    unsigned                         replacing:1;
+    unsigned                         replaced:1;
+    unsigned                         direct:1;
+    unsigned                         direct_done:1;
+} ngx_http_fermata_ctx_t;
+
+
+/* shared memory: ngx_http_fermata_shm.c */
+
+ngx_int_t ngx_http_fermata_init_zone(ngx_shm_zone_t *shm_zone, void *data);
+ngx_http_fermata_slot_t *ngx_http_fermata_claim(ngx_http_fermata_shctx_t *sh);
+ngx_uint_t ngx_http_fermata_is_alive(ngx_http_fermata_slot_t *slot);
+ngx_uint_t ngx_http_fermata_is_in_force(ngx_http_fermata_shctx_t *sh);
+void ngx_http_fermata_store(ngx_http_fermata_main_conf_t *mcf,
+    const struct fm_gate_ask *ask);
+void ngx_http_fermata_prove(ngx_http_fermata_main_conf_t *mcf);
+ngx_atomic_uint_t ngx_http_fermata_read(ngx_http_fermata_shctx_t *sh,
+    struct fm_gate_ask *ask, ngx_uint_t proved);
+ngx_int_t ngx_http_fermata_find_node(ngx_http_fermata_shctx_t *sh,
+    const char *name);
+void ngx_http_fermata_ring(ngx_fd_t fd);
+ngx_int_t ngx_http_fermata_watch(ngx_cycle_t *cycle, ngx_fd_t fd,
+    ngx_event_handler_pt handler);
+
+/* what all live processes do together */
+
+typedef struct {
+    ngx_uint_t                       in_flight;
+    ngx_uint_t                       websockets;
+    ngx_uint_t                       workers;
+    ngx_atomic_uint_t                passed;
+    ngx_atomic_uint_t                refused;
+    ngx_uint_t                       nodes[NGX_HTTP_FERMATA_NODES];
+    ngx_uint_t                       sockets[NGX_HTTP_FERMATA_NODES];
+} ngx_http_fermata_sum_t;
+
+void ngx_http_fermata_sum(ngx_http_fermata_shctx_t *sh,
+    ngx_http_fermata_sum_t *sum);
+
+
+/* the page: ngx_http_fermata_page.c */
+
+void ngx_http_fermata_page_init(ngx_http_fermata_main_conf_t *mcf);
+char *ngx_http_fermata_page(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+ngx_uint_t ngx_http_fermata_wants_json(ngx_http_request_t *r);
+ngx_int_t ngx_http_fermata_page_header(ngx_http_request_t *r,
+    ngx_uint_t kind, ngx_str_t *text);
+ngx_int_t ngx_http_fermata_page_send(ngx_http_request_t *r, ngx_uint_t kind);
+ngx_int_t ngx_http_fermata_page_filter_init(ngx_conf_t *cf);
+
+
+/* requests on their way: ngx_http_fermata_upstream.c */
+
+ngx_http_fermata_ctx_t *ngx_http_fermata_get_ctx(ngx_http_request_t *r,
+    ngx_http_fermata_main_conf_t *mcf);
+char *ngx_http_fermata_nodes(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_fermata_upstream_init(ngx_conf_t *cf,
+    ngx_http_fermata_main_conf_t *mcf);
+void ngx_http_fermata_upgraded(ngx_http_fermata_ctx_t *ctx);
+
+
+/* each worker: ngx_http_fermata_worker.c */
+
+extern ngx_http_fermata_slot_t  *ngx_http_fermata_slot;
+extern ngx_queue_t               ngx_http_fermata_rides;
+extern ngx_uint_t                ngx_http_fermata_blind;
+
+ngx_int_t ngx_http_fermata_worker_init(ngx_cycle_t *cycle,
+    ngx_http_fermata_main_conf_t *mcf);
+void ngx_http_fermata_settle(ngx_http_fermata_ctx_t *ctx);
+void ngx_http_fermata_sweep_soon(void);
+
+
+/* the coordinator's line: ngx_http_fermata_client.c */
+
+ngx_int_t ngx_http_fermata_client_start(ngx_http_fermata_main_conf_t *mcf);
+
+
+/* frames and messages: ngx_http_fermata_wire.c */
+
+ngx_int_t ngx_http_fermata_ask_unpack(u_char *data, size_t size,
+    struct fm_gate_ask *ask, ngx_log_t *log);
+ngx_int_t ngx_http_fermata_ask_pack(ngx_pool_t *pool,
+    const struct fm_gate_ask *ask, ngx_str_t *packed);
+ngx_uint_t ngx_http_fermata_is_name(const char *name);
+
+
+/* the state file: ngx_http_fermata_state.c */
+
+ngx_int_t ngx_http_fermata_state_read(ngx_str_t *dir, const char *file,
+    struct fm_gate_ask *ask, ngx_log_t *log);
+ngx_int_t ngx_http_fermata_state_write(ngx_str_t *dir,
+    const struct fm_gate_ask *ask, ngx_log_t *log, const char **why);
+
+
+/* the status location: ngx_http_fermata_status.c */
+
+char *ngx_http_fermata_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+
+extern ngx_module_t  ngx_http_fermata_module;
+
+
+#endif /* _NGX_HTTP_FERMATA_MODULE_H_INCLUDED_ */

@@ -1,0 +1,635 @@
+
+/*
+ * The zone: control word, accepted state, one slot per process.
+ */
+
+
+#include "ngx_http_fermata_module.h"
+
+#include <sys/eventfd.h>
+#include <sys/random.h>
+
+
+static void ngx_http_fermata_new_instance(ngx_http_fermata_shctx_t *sh);
+static ngx_int_t ngx_http_fermata_open_fds(ngx_http_fermata_shctx_t *sh,
+    ngx_log_t *log);
+static ngx_int_t ngx_http_fermata_name_nodes(ngx_http_fermata_main_conf_t *mcf,
+    ngx_log_t *log);
+static void ngx_http_fermata_load(ngx_http_fermata_main_conf_t *mcf,
+    ngx_log_t *log);
+static uint64_t ngx_http_fermata_word(ngx_http_fermata_shctx_t *sh,
+    const struct fm_gate_ask *ask);
+static void ngx_http_fermata_set_word(ngx_http_fermata_shctx_t *sh,
+    uint64_t word, ngx_uint_t cut_after);
+static ngx_atomic_uint_t ngx_http_fermata_start_time(ngx_pid_t pid);
+
+
+/*
+ * Called in the master before any worker of the cycle lives.  data is the
+ * main conf of the previous cycle when the zone lives on.
+ */
+
+ngx_int_t
+ngx_http_fermata_init_zone(ngx_shm_zone_t *shm_zone, void *data)
+{
+    ngx_http_fermata_main_conf_t  *mcf, *old;
+
+    mcf = shm_zone->data;
+    old = data;
+
+    if (old) {
+        mcf->sh = old->sh;
+        mcf->shpool = old->shpool;
+
+        return ngx_http_fermata_name_nodes(mcf, shm_zone->shm.log);
+    }
+
+    mcf->shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
+    mcf->sh = ngx_slab_calloc(mcf->shpool, sizeof(ngx_http_fermata_shctx_t));
+    if (mcf->sh == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
+                      "fermata zone \"%V\" is too small", &shm_zone->shm.name);
+        return NGX_ERROR;
+    }
+
+    mcf->shpool->data = mcf->sh;
+    mcf->shpool->log_nomem = 0;
+
+    mcf->sh->change = 1;
+    mcf->sh->wake = -1;
+    mcf->sh->bell = -1;
+    mcf->sh->word = fm_gate_word(FM_GATE_CLOSED, FM_GATE_NO_NODE, 0);
+
+    ngx_http_fermata_new_instance(mcf->sh);
+
+    if (ngx_http_fermata_name_nodes(mcf, shm_zone->shm.log) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* "nginx -t" comes here too: it looks at nothing and opens nothing */
+
+    if (ngx_test_config) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_fermata_open_fds(mcf->sh, shm_zone->shm.log) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_fermata_load(mcf, shm_zone->shm.log);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_fermata_new_instance(ngx_http_fermata_shctx_t *sh)
+{
+    u_char      id[8];
+    ngx_msec_t  now;
+
+    if (getrandom(id, sizeof(id), GRND_NONBLOCK) != (ssize_t) sizeof(id)) {
+        ngx_memcpy(id, &ngx_pid, 4);
+        now = ngx_current_msec;
+        ngx_memcpy(&id[4], &now, 4);
+    }
+
+    (void) ngx_hex_dump(sh->instance, id, sizeof(id));
+    sh->instance[16] = '\0';
+}
+
+
+/*
+ * Made by the master and kept for its life, so that workers of every
+ * generation have both under the same number; a new binary makes its own.
+ */
+
+static ngx_int_t
+ngx_http_fermata_open_fds(ngx_http_fermata_shctx_t *sh, ngx_log_t *log)
+{
+    sh->wake = eventfd(0, EFD_NONBLOCK|EFD_CLOEXEC);
+    if (sh->wake == -1) {
+        ngx_log_error(NGX_LOG_EMERG, log, ngx_errno, "eventfd() failed");
+        return NGX_ERROR;
+    }
+
+    sh->bell = eventfd(0, EFD_NONBLOCK|EFD_CLOEXEC);
+    if (sh->bell == -1) {
+        ngx_log_error(NGX_LOG_EMERG, log, ngx_errno, "eventfd() failed");
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* Gives each configured name its index; a name known before keeps its own. */
+
+static ngx_int_t
+ngx_http_fermata_name_nodes(ngx_http_fermata_main_conf_t *mcf, ngx_log_t *log)
+{
+    uint64_t                       word;
+    ngx_int_t                      index;
+    ngx_uint_t                     i, j;
+    ngx_http_fermata_node_t       *node;
+    ngx_http_fermata_shctx_t      *sh;
+    ngx_http_fermata_srv_conf_t  **ucfp;
+
+    sh = mcf->sh;
+    ucfp = mcf->upstreams.elts;
+
+    ngx_shmtx_lock(&mcf->shpool->mutex);
+
+    for (i = 0; i < mcf->upstreams.nelts; i++) {
+        node = ucfp[i]->nodes->elts;
+
+        for (j = 0; j < ucfp[i]->nodes->nelts; j++) {
+
+            /* names are terminated and shorter than FM_NAME_SIZE */
+
+            index = ngx_http_fermata_find_node(sh,
+                                               (char *) node[j].name.data);
+
+            if (index == FM_GATE_NO_NODE) {
+
+                if (sh->nnodes == NGX_HTTP_FERMATA_NODES) {
+                    ngx_shmtx_unlock(&mcf->shpool->mutex);
+                    ngx_log_error(NGX_LOG_EMERG, log, 0,
+                                  "fermata: no room for node \"%V\", "
+                                  "%d names are known since the start",
+                                  &node[j].name, NGX_HTTP_FERMATA_NODES);
+                    return NGX_ERROR;
+                }
+
+                index = sh->nnodes;
+                ngx_memcpy(sh->nodes[index], node[j].name.data,
+                           node[j].name.len + 1);
+                ngx_memory_barrier();
+                sh->nnodes++;
+            }
+
+            node[j].index = index;
+            mcf->nodes |= (uint64_t) 1 << index;
+        }
+    }
+
+    /* the state may speak of a node that has got its index only now */
+
+    if (sh->taken.mode != FM_GATE_NONE) {
+        word = ngx_http_fermata_word(sh, &sh->taken);
+
+        if (word != sh->word) {
+            ngx_http_fermata_set_word(sh, word, sh->taken.cut_after_ms);
+        }
+    }
+
+    ngx_shmtx_unlock(&mcf->shpool->mutex);
+
+    return NGX_OK;
+}
+
+
+/* First start, new binary, other zone size: what was in force, from disk. */
+
+static void
+ngx_http_fermata_load(ngx_http_fermata_main_conf_t *mcf, ngx_log_t *log)
+{
+    ngx_int_t           rc;
+    ngx_uint_t          level;
+    struct fm_gate_ask  ask;
+
+    rc = ngx_http_fermata_state_read(&mcf->path->name, "state", &ask, log);
+
+    if (rc != NGX_OK && mcf->fallback == NGX_HTTP_FERMATA_DEFAULT_LAST) {
+        rc = ngx_http_fermata_state_read(&mcf->path->name, "state.last", &ask,
+                                         log);
+    }
+
+    if (rc == NGX_OK) {
+        ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                      "fermata: state of %uL.%uL is back in force",
+                      ask.voice.epoch, ask.voice.seq);
+
+    } else {
+        ngx_memzero(&ask, sizeof(struct fm_gate_ask));
+
+        ask.mode = mcf->fallback == NGX_HTTP_FERMATA_DEFAULT_OPEN
+                   ? FM_GATE_OPEN : FM_GATE_CLOSED;
+
+        level = (rc == NGX_ERROR) ? NGX_LOG_ALERT : NGX_LOG_NOTICE;
+
+        ngx_log_error(level, log, 0,
+                      "fermata: no state in \"%V\", the gate is %s by default",
+                      &mcf->path->name,
+                      ask.mode == FM_GATE_OPEN ? "open" : "closed");
+    }
+
+    ngx_http_fermata_store(mcf, &ask);
+    ngx_http_fermata_prove(mcf);
+}
+
+
+ngx_int_t
+ngx_http_fermata_find_node(ngx_http_fermata_shctx_t *sh, const char *name)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < sh->nnodes; i++) {
+        if (ngx_strcmp(sh->nodes[i], name) == 0) {
+            return i;
+        }
+    }
+
+    return FM_GATE_NO_NODE;
+}
+
+
+static uint64_t
+ngx_http_fermata_word(ngx_http_fermata_shctx_t *sh,
+    const struct fm_gate_ask *ask)
+{
+    uint64_t    denied;
+    ngx_int_t   index;
+    ngx_uint_t  i;
+
+    denied = 0;
+
+    for (i = 0; i < ask->drained_count; i++) {
+        index = ngx_http_fermata_find_node(sh, ask->drained[i]);
+
+        if (index != FM_GATE_NO_NODE) {
+            denied |= (uint64_t) 1 << index;
+        }
+    }
+
+    return fm_gate_word(ask->mode,
+                        ngx_http_fermata_find_node(sh, ask->pinned), denied);
+}
+
+
+/*
+ * The number of the change is raised after the word is stored: who has seen
+ * the number has seen the word.
+ */
+
+static void
+ngx_http_fermata_set_word(ngx_http_fermata_shctx_t *sh, uint64_t word,
+    ngx_uint_t cut_after)
+{
+    ngx_msec_t  cut_at;
+
+    if (fm_gate_word_mode(word) == FM_GATE_CLOSED
+        && fm_gate_word_mode(sh->word) != FM_GATE_CLOSED)
+    {
+        sh->closed_at = sh->change + 1;
+    }
+
+    cut_at = 0;
+
+    if (cut_after) {
+
+        /* comparable between processes: the system's monotonic clock */
+
+        cut_at = ngx_current_msec + cut_after;
+
+        if (cut_at == 0) {
+            cut_at = 1;
+        }
+    }
+
+    sh->cut_at = cut_at;
+    ngx_memory_barrier();
+    sh->word = word;
+    ngx_memory_barrier();
+    sh->change++;
+}
+
+
+/* The only writer of word and text, in the master or the manager. */
+
+void
+ngx_http_fermata_store(ngx_http_fermata_main_conf_t *mcf,
+    const struct fm_gate_ask *ask)
+{
+    uint64_t                   word;
+    ngx_uint_t                 cut_after;
+    ngx_http_fermata_shctx_t  *sh;
+
+    sh = mcf->sh;
+
+    ngx_shmtx_lock(&mcf->shpool->mutex);
+
+    cut_after = sh->taken.cut_after_ms;
+
+    /* odd already when a writer was killed here */
+
+    sh->text |= 1;
+    ngx_memory_barrier();
+    sh->taken = *ask;
+    ngx_memory_barrier();
+    sh->text++;
+
+    word = ngx_http_fermata_word(sh, ask);
+
+    if (word != sh->word || ask->cut_after_ms != cut_after) {
+        ngx_http_fermata_set_word(sh, word, ask->cut_after_ms);
+    }
+
+    ngx_shmtx_unlock(&mcf->shpool->mutex);
+}
+
+
+void
+ngx_http_fermata_prove(ngx_http_fermata_main_conf_t *mcf)
+{
+    ngx_http_fermata_shctx_t  *sh;
+
+    sh = mcf->sh;
+
+    ngx_shmtx_lock(&mcf->shpool->mutex);
+
+    sh->text |= 1;
+    ngx_memory_barrier();
+    sh->proved = sh->taken;
+    ngx_memory_barrier();
+    sh->text++;
+
+    ngx_shmtx_unlock(&mcf->shpool->mutex);
+}
+
+
+/* A coherent copy; the version of it is returned, 0 when there is none. */
+
+ngx_atomic_uint_t
+ngx_http_fermata_read(ngx_http_fermata_shctx_t *sh, struct fm_gate_ask *ask,
+    ngx_uint_t proved)
+{
+    ngx_uint_t         i;
+    ngx_atomic_uint_t  version;
+
+    for (i = 0; i < 1000; i++) {
+        version = sh->text;
+        ngx_memory_barrier();
+
+        if ((version & 1) == 0) {
+            *ask = proved ? sh->proved : sh->taken;
+            ngx_memory_barrier();
+
+            if (sh->text == version) {
+                return version;
+            }
+        }
+
+        ngx_cpu_pause();
+    }
+
+    /* its writer has been stopped or killed in the middle of it */
+
+    ngx_memzero(ask, sizeof(struct fm_gate_ask));
+    ask->mode = fm_gate_word_mode(sh->word);
+
+    return 0;
+}
+
+
+ngx_http_fermata_slot_t *
+ngx_http_fermata_claim(ngx_http_fermata_shctx_t *sh)
+{
+    ngx_uint_t                i;
+    ngx_atomic_uint_t         pid;
+    ngx_http_fermata_slot_t  *slot;
+
+    for (i = 0; i < NGX_HTTP_FERMATA_SLOTS; i++) {
+        slot = &sh->slots[i];
+        pid = slot->pid;
+
+        if (pid != 0 && pid != (ngx_atomic_uint_t) ngx_pid
+            && ngx_http_fermata_is_alive(slot))
+        {
+            continue;
+        }
+
+        if (!ngx_atomic_cmp_set(&slot->pid, pid, ngx_pid)) {
+            continue;
+        }
+
+        slot->started = ngx_http_fermata_start_time(ngx_pid);
+
+        (void) ngx_atomic_fetch_add(&sh->passed, slot->passed);
+        (void) ngx_atomic_fetch_add(&sh->refused, slot->refused);
+
+        slot->passed = 0;
+        slot->refused = 0;
+        slot->in_flight = 0;
+        ngx_memzero((void *) slot->nodes, sizeof(slot->nodes));
+        ngx_memzero((void *) slot->websockets, sizeof(slot->websockets));
+
+        /* nothing has been let through yet, so nothing is owed */
+
+        slot->seen = sh->change;
+
+        return slot;
+    }
+
+    return NULL;
+}
+
+
+/*
+ * When a process began, in ticks since boot; 0: unknown or a zombie.  Together
+ * with the pid it names a process for ever.
+ */
+
+static ngx_atomic_uint_t
+ngx_http_fermata_start_time(ngx_pid_t pid)
+{
+    u_char             *p, *last, path[32], buf[512];
+    ssize_t             n;
+    ngx_fd_t            fd;
+    ngx_uint_t          field;
+    ngx_atomic_uint_t   ticks;
+
+    ngx_sprintf(path, "/proc/%P/stat%Z", pid);
+
+    fd = open((char *) path, O_RDONLY|O_CLOEXEC);
+    if (fd == -1) {
+        return 0;
+    }
+
+    n = read(fd, buf, sizeof(buf));
+
+    (void) close(fd);
+
+    /* the name in parentheses may hold anything: begin after its end */
+
+    for (p = buf + (n > 0 ? n : 0); p > buf && p[-1] != ')'; p--) {
+        /* void */
+    }
+
+    last = buf + (n > 0 ? n : 0);
+
+    if (p == buf || p + 1 >= last || p[1] == 'Z' || p[1] == 'X') {
+        return 0;
+    }
+
+    /* p is at the space before field 3; the start is field 22 */
+
+    for (field = 2; p < last; p++) {
+        if (*p == ' ' && ++field == 22) {
+            break;
+        }
+    }
+
+    ticks = 0;
+
+    for (p++; p < last && *p >= '0' && *p <= '9'; p++) {
+        ticks = ticks * 10 + (*p - '0');
+    }
+
+    return ticks;
+}
+
+
+ngx_uint_t
+ngx_http_fermata_is_alive(ngx_http_fermata_slot_t *slot)
+{
+    ngx_pid_t          pid;
+    ngx_atomic_uint_t  started;
+
+    pid = slot->pid;
+    started = slot->started;
+
+    if (pid == 0) {
+        return 0;
+    }
+
+    if (kill(pid, 0) == -1 && ngx_errno == ESRCH) {
+        return 0;
+    }
+
+    /* just claimed, or /proc cannot be read here: the pid must do */
+
+    if (started == 0) {
+        return 1;
+    }
+
+    return ngx_http_fermata_start_time(pid) == started;
+}
+
+
+ngx_uint_t
+ngx_http_fermata_is_in_force(ngx_http_fermata_shctx_t *sh)
+{
+    ngx_uint_t                i;
+    ngx_http_fermata_slot_t  *slot;
+
+    for (i = 0; i < NGX_HTTP_FERMATA_SLOTS; i++) {
+        slot = &sh->slots[i];
+
+        if (slot->pid != 0
+            && slot->seen < sh->change
+            && ngx_http_fermata_is_alive(slot))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+void
+ngx_http_fermata_sum(ngx_http_fermata_shctx_t *sh, ngx_http_fermata_sum_t *sum)
+{
+    ngx_uint_t                i, j;
+    ngx_http_fermata_slot_t  *slot;
+
+    ngx_memzero(sum, sizeof(ngx_http_fermata_sum_t));
+
+    sum->passed = sh->passed;
+    sum->refused = sh->refused;
+
+    for (i = 0; i < NGX_HTTP_FERMATA_SLOTS; i++) {
+        slot = &sh->slots[i];
+
+        if (slot->pid == 0) {
+            continue;
+        }
+
+        sum->passed += slot->passed;
+        sum->refused += slot->refused;
+
+        if (!ngx_http_fermata_is_alive(slot)) {
+            continue;
+        }
+
+        sum->workers++;
+        sum->in_flight += slot->in_flight;
+
+        for (j = 0; j < sh->nnodes; j++) {
+            sum->nodes[j] += slot->nodes[j];
+            sum->sockets[j] += slot->websockets[j];
+            sum->websockets += slot->websockets[j];
+        }
+    }
+}
+
+
+void
+ngx_http_fermata_ring(ngx_fd_t fd)
+{
+    uint64_t  one;
+
+    if (fd == -1) {
+        return;
+    }
+
+    one = 1;
+
+    /* EAGAIN: so many rings wait that another adds nothing */
+
+    if (write(fd, &one, sizeof(uint64_t)) == -1
+        && ngx_errno != NGX_EAGAIN)
+    {
+        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, ngx_errno,
+                      "write() to eventfd failed");
+    }
+}
+
+
+/*
+ * Edge triggered and never read: each write wakes every process that watches,
+ * of whatever generation.
+ */
+
+ngx_int_t
+ngx_http_fermata_watch(ngx_cycle_t *cycle, ngx_fd_t fd,
+    ngx_event_handler_pt handler)
+{
+    ngx_connection_t  *c;
+
+    if (fd == -1 || (ngx_event_flags & NGX_USE_CLEAR_EVENT) == 0) {
+        return NGX_DECLINED;
+    }
+
+    c = ngx_get_connection(fd, cycle->log);
+    if (c == NULL) {
+        return NGX_ERROR;
+    }
+
+    c->read->log = cycle->log;
+    c->write->log = cycle->log;
+    c->read->handler = handler;
+
+    /* like the master's channel: no obstacle to a graceful end */
+
+    c->read->channel = 1;
+    c->write->channel = 1;
+
+    if (ngx_add_event(c->read, NGX_READ_EVENT, NGX_CLEAR_EVENT) != NGX_OK) {
+        ngx_free_connection(c);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}

@@ -1,0 +1,372 @@
+
+/*
+ * The state file: the last ask that was taken, kept over every end of nginx.
+ *
+ *     "FMGS"  version  length  the ask, packed  CRC32 of all before
+ *
+ * Numbers are 32 bits, big endian.
+ */
+
+
+#include "ngx_http_fermata_module.h"
+
+
+#define NGX_HTTP_FERMATA_MAGIC    0x464d4753
+#define NGX_HTTP_FERMATA_FORMAT   1
+#define NGX_HTTP_FERMATA_HEAD     12
+#define NGX_HTTP_FERMATA_CRC      4
+#define NGX_HTTP_FERMATA_PATH     (NGX_MAX_PATH + 1)
+
+
+static ngx_int_t ngx_http_fermata_state_path(u_char *path, ngx_str_t *dir,
+    const char *file);
+static ngx_int_t ngx_http_fermata_state_decode(u_char *data, size_t size,
+    struct fm_gate_ask *ask, ngx_log_t *log);
+static ngx_int_t ngx_http_fermata_state_lock(ngx_str_t *dir, ngx_fd_t *fd,
+    ngx_log_t *log);
+static ngx_int_t ngx_http_fermata_state_replace(ngx_str_t *dir,
+    ngx_str_t *data, ngx_log_t *log);
+static ngx_int_t ngx_http_fermata_state_fill(u_char *path, ngx_str_t *data,
+    ngx_log_t *log);
+static ngx_int_t ngx_http_fermata_state_encode(ngx_pool_t *pool,
+    const struct fm_gate_ask *ask, ngx_str_t *data);
+
+
+static void
+ngx_http_fermata_put(u_char *p, uint32_t n)
+{
+    p[0] = (u_char) (n >> 24);
+    p[1] = (u_char) (n >> 16);
+    p[2] = (u_char) (n >> 8);
+    p[3] = (u_char) n;
+}
+
+
+static uint32_t
+ngx_http_fermata_get(const u_char *p)
+{
+    return (uint32_t) p[0] << 24 | (uint32_t) p[1] << 16
+           | (uint32_t) p[2] << 8 | p[3];
+}
+
+
+static ngx_int_t
+ngx_http_fermata_state_path(u_char *path, ngx_str_t *dir, const char *file)
+{
+    u_char  *last;
+
+    last = path + NGX_HTTP_FERMATA_PATH - 1;
+
+    if (ngx_snprintf(path, NGX_HTTP_FERMATA_PATH, "%V/%s%Z", dir, file)
+        > last)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* NGX_OK, NGX_DECLINED: no such file, NGX_ERROR: a file that is no state. */
+
+ngx_int_t
+ngx_http_fermata_state_read(ngx_str_t *dir, const char *file,
+    struct fm_gate_ask *ask, ngx_log_t *log)
+{
+    u_char           *buf, path[NGX_HTTP_FERMATA_PATH];
+    ssize_t           n;
+    ngx_fd_t          fd;
+    ngx_int_t         rc;
+    ngx_file_info_t   fi;
+
+    if (ngx_http_fermata_state_path(path, dir, file) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* the directory is the workers': follow nothing, wait for nothing */
+
+    fd = open((char *) path, O_RDONLY|O_CLOEXEC|O_NOFOLLOW|O_NONBLOCK);
+
+    if (fd == NGX_INVALID_FILE) {
+
+        if (ngx_errno == NGX_ENOENT) {
+            return NGX_DECLINED;
+        }
+
+        ngx_log_error(NGX_LOG_ALERT, log, ngx_errno,
+                      ngx_open_file_n " \"%s\" failed", path);
+        return NGX_ERROR;
+    }
+
+    rc = NGX_ERROR;
+    n = -1;
+    buf = ngx_alloc(NGX_HTTP_FERMATA_FRAME_MAX, log);
+
+    if (buf && ngx_fd_info(fd, &fi) != NGX_FILE_ERROR && ngx_is_file(&fi)) {
+        n = read(fd, buf, NGX_HTTP_FERMATA_FRAME_MAX);
+    }
+
+    if (n != -1) {
+        rc = ngx_http_fermata_state_decode(buf, n, ask, log);
+    }
+
+    if (rc != NGX_OK) {
+        ngx_log_error(NGX_LOG_ALERT, log, 0,
+                      "fermata: \"%s\" is not a state file", path);
+    }
+
+    if (buf) {
+        ngx_free(buf);
+    }
+
+    if (ngx_close_file(fd) == NGX_FILE_ERROR) {
+        ngx_log_error(NGX_LOG_ALERT, log, ngx_errno,
+                      ngx_close_file_n " \"%s\" failed", path);
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_fermata_state_decode(u_char *data, size_t size,
+    struct fm_gate_ask *ask, ngx_log_t *log)
+{
+    size_t  len;
+
+    if (size < NGX_HTTP_FERMATA_HEAD + NGX_HTTP_FERMATA_CRC
+        || ngx_http_fermata_get(data) != NGX_HTTP_FERMATA_MAGIC
+        || ngx_http_fermata_get(data + 4) != NGX_HTTP_FERMATA_FORMAT)
+    {
+        return NGX_ERROR;
+    }
+
+    len = ngx_http_fermata_get(data + 8);
+
+    if (len != size - NGX_HTTP_FERMATA_HEAD - NGX_HTTP_FERMATA_CRC
+        || ngx_http_fermata_get(data + size - NGX_HTTP_FERMATA_CRC)
+           != ngx_crc32_long(data, size - NGX_HTTP_FERMATA_CRC))
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_fermata_ask_unpack(data + NGX_HTTP_FERMATA_HEAD, len, ask,
+                                       log);
+}
+
+
+/*
+ * The manager of an nginx that is being replaced may live beside ours, with a
+ * zone of its own and the same directory.  Gone with the process.
+ */
+
+static ngx_int_t
+ngx_http_fermata_state_lock(ngx_str_t *dir, ngx_fd_t *fd, ngx_log_t *log)
+{
+    u_char        path[NGX_HTTP_FERMATA_PATH];
+    ngx_uint_t    i;
+    struct flock  fl;
+
+    if (ngx_http_fermata_state_path(path, dir, "lock") != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    *fd = open((char *) path, O_RDWR|O_CREAT|O_CLOEXEC|O_NOFOLLOW, 0600);
+
+    if (*fd == NGX_INVALID_FILE) {
+        ngx_log_error(NGX_LOG_ALERT, log, ngx_errno,
+                      ngx_open_file_n " \"%s\" failed", path);
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(&fl, sizeof(struct flock));
+    fl.l_type = F_WRLCK;
+    fl.l_whence = SEEK_SET;
+
+    /* held for the time of one fsync() */
+
+    for (i = 0; i < 50; i++) {
+
+        if (fcntl(*fd, F_SETLK, &fl) == 0) {
+            return NGX_OK;
+        }
+
+        ngx_msleep(2);
+    }
+
+    ngx_log_error(NGX_LOG_ALERT, log, ngx_errno,
+                  "fcntl(F_SETLK) \"%s\" failed", path);
+
+    (void) close(*fd);
+
+    return NGX_ERROR;
+}
+
+
+/*
+ * Durable when NGX_OK is returned.  NGX_DECLINED: the file speaks with a later
+ * voice.  *why is for the report.
+ */
+
+ngx_int_t
+ngx_http_fermata_state_write(ngx_str_t *dir, const struct fm_gate_ask *ask,
+    ngx_log_t *log, const char **why)
+{
+    ngx_fd_t            lock;
+    ngx_str_t           data;
+    ngx_int_t           rc;
+    ngx_pool_t         *pool;
+    struct fm_gate_ask  old;
+
+    *why = "the state file cannot be written";
+
+    pool = ngx_create_pool(4096, log);
+    if (pool == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_fermata_state_encode(pool, ask, &data) != NGX_OK
+        || ngx_http_fermata_state_lock(dir, &lock, log) != NGX_OK)
+    {
+        ngx_destroy_pool(pool);
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_fermata_state_read(dir, "state", &old, log) == NGX_OK
+        && fm_gate_hear(&old, ask) == FM_GATE_STALE)
+    {
+        *why = "the state file holds a later voice";
+        rc = NGX_DECLINED;
+
+    } else {
+        rc = ngx_http_fermata_state_replace(dir, &data, log);
+    }
+
+    if (ngx_close_file(lock) == NGX_FILE_ERROR) {
+        ngx_log_error(NGX_LOG_ALERT, log, ngx_errno,
+                      ngx_close_file_n " lock failed");
+    }
+
+    ngx_destroy_pool(pool);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_fermata_state_encode(ngx_pool_t *pool, const struct fm_gate_ask *ask,
+    ngx_str_t *data)
+{
+    ngx_str_t  packed;
+
+    if (ngx_http_fermata_ask_pack(pool, ask, &packed) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    data->len = NGX_HTTP_FERMATA_HEAD + packed.len + NGX_HTTP_FERMATA_CRC;
+    data->data = ngx_pnalloc(pool, data->len);
+    if (data->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_fermata_put(data->data, NGX_HTTP_FERMATA_MAGIC);
+    ngx_http_fermata_put(data->data + 4, NGX_HTTP_FERMATA_FORMAT);
+    ngx_http_fermata_put(data->data + 8, (uint32_t) packed.len);
+    ngx_memcpy(data->data + NGX_HTTP_FERMATA_HEAD, packed.data, packed.len);
+    ngx_http_fermata_put(data->data + data->len - NGX_HTTP_FERMATA_CRC,
+                         ngx_crc32_long(data->data,
+                                        data->len - NGX_HTTP_FERMATA_CRC));
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_fermata_state_replace(ngx_str_t *dir, ngx_str_t *data, ngx_log_t *log)
+{
+    u_char    from[NGX_HTTP_FERMATA_PATH], to[NGX_HTTP_FERMATA_PATH],
+              last[NGX_HTTP_FERMATA_PATH];
+    ngx_fd_t  fd;
+
+    if (ngx_http_fermata_state_path(from, dir, "state.new") != NGX_OK
+        || ngx_http_fermata_state_path(to, dir, "state") != NGX_OK
+        || ngx_http_fermata_state_path(last, dir, "state.last") != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_fermata_state_fill(from, data, log) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* the one before, for "fermata_default last"; there may be none */
+
+    (void) unlink((char *) last);
+
+    if (link((char *) to, (char *) last) == -1 && ngx_errno != NGX_ENOENT) {
+        ngx_log_error(NGX_LOG_WARN, log, ngx_errno,
+                      "link() \"%s\" failed", last);
+    }
+
+    if (ngx_rename_file(from, to) == NGX_FILE_ERROR) {
+        ngx_log_error(NGX_LOG_ALERT, log, ngx_errno,
+                      ngx_rename_file_n " \"%s\" to \"%s\" failed", from, to);
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_fermata_state_path(to, dir, ".") != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    fd = open((char *) to, O_RDONLY|O_DIRECTORY|O_CLOEXEC);
+
+    if (fd == NGX_INVALID_FILE || fsync(fd) == -1) {
+        ngx_log_error(NGX_LOG_ALERT, log, ngx_errno,
+                      "fsync() \"%s\" failed", to);
+
+        if (fd != NGX_INVALID_FILE) {
+            (void) close(fd);
+        }
+
+        return NGX_ERROR;
+    }
+
+    (void) close(fd);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_fermata_state_fill(u_char *path, ngx_str_t *data, ngx_log_t *log)
+{
+    ngx_fd_t  fd;
+
+    (void) unlink((char *) path);
+
+    fd = open((char *) path, O_WRONLY|O_CREAT|O_EXCL|O_CLOEXEC|O_NOFOLLOW,
+              0600);
+
+    if (fd == NGX_INVALID_FILE) {
+        ngx_log_error(NGX_LOG_ALERT, log, ngx_errno,
+                      ngx_open_file_n " \"%s\" failed", path);
+        return NGX_ERROR;
+    }
+
+    if (write(fd, data->data, data->len) != (ssize_t) data->len
+        || fsync(fd) == -1)
+    {
+        ngx_log_error(NGX_LOG_ALERT, log, ngx_errno,
+                      "write() \"%s\" failed", path);
+        (void) close(fd);
+        return NGX_ERROR;
+    }
+
+    if (ngx_close_file(fd) == NGX_FILE_ERROR) {
+        ngx_log_error(NGX_LOG_ALERT, log, ngx_errno,
+                      ngx_close_file_n " \"%s\" failed", path);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}

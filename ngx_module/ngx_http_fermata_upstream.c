@@ -1,0 +1,730 @@
+
+/*
+ * A wrapper around the balancer of each upstream{} with fermata_nodes: it asks
+ * the balancer, and rejects what may not be used now.
+ */
+
+
+#include "ngx_http_fermata_module.h"
+
+
+static void ngx_http_fermata_cleanup(void *data);
+static ngx_int_t ngx_http_fermata_add_node(ngx_conf_t *cf,
+    ngx_http_fermata_srv_conf_t *ucf, ngx_str_t *value);
+static void ngx_http_fermata_check_servers(ngx_conf_t *cf,
+    ngx_http_upstream_srv_conf_t *uscf, ngx_http_fermata_srv_conf_t *ucf);
+static ngx_int_t ngx_http_fermata_init_peer(ngx_http_request_t *r,
+    ngx_http_upstream_srv_conf_t *us);
+static void ngx_http_fermata_limit_tries(ngx_peer_connection_t *pc,
+    ngx_http_fermata_ctx_t *ctx);
+static ngx_int_t ngx_http_fermata_get_peer(ngx_peer_connection_t *pc,
+    void *data);
+static ngx_int_t ngx_http_fermata_pinned_peer(ngx_peer_connection_t *pc,
+    ngx_http_fermata_ctx_t *ctx, uint64_t word);
+static void ngx_http_fermata_take(ngx_http_fermata_ctx_t *ctx,
+    ngx_int_t node);
+static void ngx_http_fermata_reject(ngx_peer_connection_t *pc,
+    ngx_http_fermata_ctx_t *ctx, ngx_int_t rc, ngx_uint_t tries);
+static ngx_int_t ngx_http_fermata_peer_node(ngx_peer_connection_t *pc,
+    ngx_http_fermata_srv_conf_t *ucf);
+static void ngx_http_fermata_free_peer(ngx_peer_connection_t *pc, void *data,
+    ngx_uint_t state);
+static void ngx_http_fermata_notify_peer(ngx_peer_connection_t *pc,
+    void *data, ngx_uint_t type);
+#if (NGX_HTTP_SSL)
+static ngx_int_t ngx_http_fermata_set_session(ngx_peer_connection_t *pc,
+    void *data);
+static void ngx_http_fermata_save_session(ngx_peer_connection_t *pc,
+    void *data);
+#endif
+
+
+/*
+ * The ride of a request.  An internal redirect forgets the context of a
+ * module, but not the cleanup handlers.
+ */
+
+ngx_http_fermata_ctx_t *
+ngx_http_fermata_get_ctx(ngx_http_request_t *r,
+    ngx_http_fermata_main_conf_t *mcf)
+{
+    ngx_http_cleanup_t      *cln;
+    ngx_http_fermata_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_fermata_module);
+
+    if (ctx) {
+        return ctx;
+    }
+
+    if (r->internal) {
+        for (cln = r->main->cleanup; cln; cln = cln->next) {
+
+            if (cln->handler != ngx_http_fermata_cleanup) {
+                continue;
+            }
+
+            ctx = cln->data;
+
+            if (ctx->request == r) {
+                ngx_http_set_ctx(r, ctx, ngx_http_fermata_module);
+                return ctx;
+            }
+        }
+    }
+
+    ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_fermata_ctx_t));
+    if (ctx == NULL) {
+        return NULL;
+    }
+
+    ctx->request = r;
+    ctx->mcf = mcf;
+    ctx->node = FM_GATE_NO_NODE;
+    ctx->served = FM_GATE_NO_NODE;
+
+    ctx->cleanup.handler = ngx_http_fermata_cleanup;
+    ctx->cleanup.data = ctx;
+    ctx->cleanup.next = r->main->cleanup;
+    r->main->cleanup = &ctx->cleanup;
+
+    ngx_queue_insert_tail(&ngx_http_fermata_rides, &ctx->queue);
+
+    ngx_http_set_ctx(r, ctx, ngx_http_fermata_module);
+
+    return ctx;
+}
+
+
+static void
+ngx_http_fermata_cleanup(void *data)
+{
+    ngx_http_fermata_ctx_t *ctx = data;
+
+    ngx_queue_remove(&ctx->queue);
+
+    if (ctx->cut && ctx->cut->posted) {
+        ngx_delete_posted_event(ctx->cut);
+    }
+
+    ngx_http_fermata_settle(ctx);
+}
+
+
+/* fermata_nodes name=address ...; */
+
+char *
+ngx_http_fermata_nodes(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_fermata_srv_conf_t *ucf = conf;
+
+    ngx_str_t                       *value;
+    ngx_uint_t                       i;
+    ngx_http_fermata_main_conf_t    *mcf;
+    ngx_http_fermata_srv_conf_t    **ucfp;
+
+    if (ucf->nodes == NULL) {
+
+        mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_fermata_module);
+        mcf->used = 1;
+
+        ucf->nodes = ngx_array_create(cf->pool, 4,
+                                      sizeof(ngx_http_fermata_node_t));
+        ucfp = ngx_array_push(&mcf->upstreams);
+
+        if (ucf->nodes == NULL || ucfp == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        *ucfp = ucf;
+    }
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+        if (ngx_http_fermata_add_node(cf, ucf, &value[i]) != NGX_OK) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_fermata_add_node(ngx_conf_t *cf, ngx_http_fermata_srv_conf_t *ucf,
+    ngx_str_t *value)
+{
+    u_char                   *p;
+    ngx_url_t                 u;
+    ngx_str_t                 name;
+    ngx_uint_t                i;
+    ngx_http_fermata_node_t  *node;
+
+    p = ngx_strlchr(value->data, value->data + value->len, '=');
+
+    if (p == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" is not name=address", value);
+        return NGX_ERROR;
+    }
+
+    name.len = p - value->data;
+    name.data = ngx_pnalloc(cf->pool, name.len + 1);
+    if (name.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_cpystrn(name.data, value->data, name.len + 1);
+
+    if (!ngx_http_fermata_is_name((char *) name.data)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid node name \"%V\"", &name);
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(&u, sizeof(ngx_url_t));
+
+    u.url.data = p + 1;
+    u.url.len = value->data + value->len - u.url.data;
+    u.default_port = 80;
+
+    if (ngx_parse_url(cf->pool, &u) != NGX_OK) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s in node \"%V\"",
+                           u.err ? u.err : "invalid address", value);
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < u.naddrs; i++) {
+        node = ngx_array_push(ucf->nodes);
+        if (node == NULL) {
+            return NGX_ERROR;
+        }
+
+        node->name = name;
+        node->addr = u.addrs[i];
+        node->index = FM_GATE_NO_NODE;
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * From init_main_conf: after all balancers have been set up, so that the
+ * wrapper is the outermost whatever the order of the directives.
+ */
+
+char *
+ngx_http_fermata_upstream_init(ngx_conf_t *cf,
+    ngx_http_fermata_main_conf_t *mcf)
+{
+    ngx_uint_t                       i;
+    ngx_http_fermata_srv_conf_t     *ucf;
+    ngx_http_upstream_srv_conf_t   **uscfp;
+    ngx_http_upstream_main_conf_t   *umcf;
+
+    umcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_upstream_module);
+    uscfp = umcf->upstreams.elts;
+
+    for (i = 0; i < umcf->upstreams.nelts; i++) {
+
+        /* an implicit upstream, of an address in proxy_pass */
+
+        if (uscfp[i]->srv_conf == NULL) {
+            continue;
+        }
+
+        ucf = ngx_http_conf_upstream_srv_conf(uscfp[i],
+                                              ngx_http_fermata_module);
+
+        if (ucf->nodes == NULL) {
+            continue;
+        }
+
+        ngx_http_fermata_check_servers(cf, uscfp[i], ucf);
+
+        ucf->init = uscfp[i]->peer.init;
+        uscfp[i]->peer.init = ngx_http_fermata_init_peer;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static void
+ngx_http_fermata_check_servers(ngx_conf_t *cf,
+    ngx_http_upstream_srv_conf_t *uscf, ngx_http_fermata_srv_conf_t *ucf)
+{
+    ngx_uint_t                   i, j;
+    ngx_peer_connection_t        pc;
+    ngx_http_upstream_server_t  *server;
+
+    if (uscf->servers == NULL) {
+        return;
+    }
+
+    server = uscf->servers->elts;
+
+    for (i = 0; i < ucf->nodes->nelts; i++) {
+
+        /* so that peers can be looked up before they have an index */
+
+        ((ngx_http_fermata_node_t *) ucf->nodes->elts)[i].index = i;
+    }
+
+    for (i = 0; i < uscf->servers->nelts; i++) {
+        for (j = 0; j < server[i].naddrs; j++) {
+
+            pc.sockaddr = server[i].addrs[j].sockaddr;
+            pc.socklen = server[i].addrs[j].socklen;
+
+            if (ngx_http_fermata_peer_node(&pc, ucf) == FM_GATE_NO_NODE) {
+                ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                              "server %V of upstream \"%V\" has no name in "
+                              "\"fermata_nodes\", it cannot be drained",
+                              &server[i].addrs[j].name, &uscf->host);
+            }
+        }
+    }
+}
+
+
+static ngx_int_t
+ngx_http_fermata_init_peer(ngx_http_request_t *r,
+    ngx_http_upstream_srv_conf_t *us)
+{
+    ngx_http_upstream_t           *u;
+    ngx_http_fermata_ctx_t        *ctx;
+    ngx_http_fermata_srv_conf_t   *ucf;
+    ngx_http_fermata_main_conf_t  *mcf;
+
+    ucf = ngx_http_conf_upstream_srv_conf(us, ngx_http_fermata_module);
+
+    if (ucf->init(r, us) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_fermata_module);
+
+    ctx = ngx_http_fermata_get_ctx(r, mcf);
+    if (ctx == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (!ctx->counted) {
+
+        /* not by way of the page handler: a subrequest, or the gate is off */
+
+        if (ctx->change == 0) {
+            ctx->exempt = 1;
+            ctx->change = mcf->sh->change;
+        }
+
+        ctx->counted = 1;
+        ngx_http_fermata_slot->in_flight++;
+    }
+
+    u = r->upstream;
+
+    ctx->ucf = ucf;
+    ctx->blocked = 0;
+    ctx->direct = 0;
+    ctx->direct_done = 0;
+
+    ctx->data = u->peer.data;
+    ctx->get = u->peer.get;
+    ctx->free = u->peer.free;
+    ctx->notify = u->peer.notify;
+
+    u->peer.data = ctx;
+    u->peer.get = ngx_http_fermata_get_peer;
+    u->peer.free = ngx_http_fermata_free_peer;
+
+    if (ctx->notify) {
+        u->peer.notify = ngx_http_fermata_notify_peer;
+    }
+
+    ngx_http_fermata_limit_tries(&u->peer, ctx);
+
+#if (NGX_HTTP_SSL)
+
+    ctx->set_session = u->peer.set_session;
+    ctx->save_session = u->peer.save_session;
+
+    if (ctx->set_session) {
+        u->peer.set_session = ngx_http_fermata_set_session;
+    }
+
+    if (ctx->save_session) {
+        u->peer.save_session = ngx_http_fermata_save_session;
+    }
+
+#endif
+
+    return NGX_OK;
+}
+
+
+/*
+ * As many tries as there are nodes left: the answer of the last one is passed
+ * on to the visitor, however it is.
+ */
+
+static void
+ngx_http_fermata_limit_tries(ngx_peer_connection_t *pc,
+    ngx_http_fermata_ctx_t *ctx)
+{
+    uint64_t                  word;
+    ngx_uint_t                i, n;
+    ngx_http_fermata_node_t  *node;
+
+    word = ctx->mcf->sh->word;
+
+    if (word == FM_GATE_WORD_OPEN) {
+        return;
+    }
+
+    node = ctx->ucf->nodes->elts;
+
+    for (i = 0, n = 0; i < ctx->ucf->nodes->nelts; i++) {
+        n += fm_gate_may_use(word, (int) node[i].index);
+    }
+
+    if (n && pc->tries > n) {
+        pc->tries = n;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_fermata_get_peer(ngx_peer_connection_t *pc, void *data)
+{
+    ngx_http_fermata_ctx_t *ctx = data;
+
+    uint64_t    word;
+    ngx_int_t   rc, node;
+    ngx_uint_t  i, tries;
+
+    /* read again: the word may have changed while the body was read */
+
+    word = ctx->mcf->sh->word;
+    tries = pc->tries;
+
+    /* a balancer with a single server gives the same one for ever */
+
+    for (i = 0; i < 2 * ctx->ucf->nodes->nelts + 2; i++) {
+
+        rc = ctx->get(pc, ctx->data);
+
+        if (rc != NGX_OK && rc != NGX_DONE) {
+            break;
+        }
+
+        node = ngx_http_fermata_peer_node(pc, ctx->ucf);
+
+        if (word == FM_GATE_WORD_OPEN || fm_gate_may_use(word, (int) node)) {
+            ngx_http_fermata_take(ctx, node);
+            return rc;
+        }
+
+        ngx_log_debug2(NGX_LOG_DEBUG_HTTP, pc->log, 0,
+                       "fermata rejects node %i, cached:%d",
+                       node, rc == NGX_DONE);
+
+        ngx_http_fermata_reject(pc, ctx, rc, tries);
+
+        rc = NGX_BUSY;
+    }
+
+    if (rc != NGX_BUSY || word == FM_GATE_WORD_OPEN) {
+        return rc;
+    }
+
+    if (ngx_http_fermata_pinned_peer(pc, ctx, word) == NGX_OK) {
+        return NGX_OK;
+    }
+
+    /* the page in place of 502 */
+
+    ctx->blocked = 1;
+
+    return NGX_BUSY;
+}
+
+
+/* The balancer has given up on the node that has to serve: one more try. */
+
+static ngx_int_t
+ngx_http_fermata_pinned_peer(ngx_peer_connection_t *pc,
+    ngx_http_fermata_ctx_t *ctx, uint64_t word)
+{
+    ngx_int_t                 pinned;
+    ngx_uint_t                i;
+    ngx_http_fermata_node_t  *node;
+
+    pinned = fm_gate_word_pinned(word);
+
+    if (pinned == FM_GATE_NO_NODE) {
+        return NGX_BUSY;
+    }
+
+    if (ctx->direct_done || !fm_gate_may_use(word, (int) pinned)) {
+        return NGX_BUSY;
+    }
+
+    node = ctx->ucf->nodes->elts;
+
+    for (i = 0; i < ctx->ucf->nodes->nelts; i++) {
+
+        if (node[i].index != pinned) {
+            continue;
+        }
+
+        ctx->direct = 1;
+        ctx->direct_done = 1;
+
+        pc->sockaddr = node[i].addr.sockaddr;
+        pc->socklen = node[i].addr.socklen;
+        pc->name = &node[i].addr.name;
+        pc->cached = 0;
+        pc->connection = NULL;
+
+        ngx_http_fermata_take(ctx, pinned);
+
+        return NGX_OK;
+    }
+
+    return NGX_BUSY;
+}
+
+
+static void
+ngx_http_fermata_take(ngx_http_fermata_ctx_t *ctx, ngx_int_t node)
+{
+    ctx->blocked = 0;
+    ctx->node = node;
+    ctx->served = node;
+
+    if (node != FM_GATE_NO_NODE) {
+        ngx_http_fermata_slot->nodes[node]++;
+    }
+
+    if (!ctx->passed) {
+        ctx->passed = 1;
+        ngx_http_fermata_slot->passed++;
+    }
+}
+
+
+static void
+ngx_http_fermata_reject(ngx_peer_connection_t *pc, ngx_http_fermata_ctx_t *ctx,
+    ngx_int_t rc, ngx_uint_t tries)
+{
+    ngx_connection_t  *c;
+
+    if (rc == NGX_DONE) {
+
+        /* a kept connection, taken out of the cache already */
+
+        c = pc->connection;
+
+#if (NGX_HTTP_SSL)
+
+        if (c->ssl) {
+            c->ssl->no_wait_shutdown = 1;
+            c->ssl->no_send_shutdown = 1;
+            (void) ngx_ssl_shutdown(c);
+        }
+
+#endif
+
+        ngx_destroy_pool(c->pool);
+        ngx_close_connection(c);
+
+        pc->connection = NULL;
+    }
+
+    ctx->free(pc, ctx->data, 0);
+
+    /* with a sockaddr ngx_http_upstream_next() would free it again */
+
+    pc->tries = tries;
+    pc->sockaddr = NULL;
+    pc->cached = 0;
+}
+
+
+static ngx_int_t
+ngx_http_fermata_peer_node(ngx_peer_connection_t *pc,
+    ngx_http_fermata_srv_conf_t *ucf)
+{
+    ngx_uint_t                i, n;
+    struct sockaddr_in       *sin, *nsin;
+    ngx_http_fermata_node_t  *node;
+
+    node = ucf->nodes->elts;
+    n = ucf->nodes->nelts;
+
+    if (pc->sockaddr->sa_family == AF_INET) {
+        sin = (struct sockaddr_in *) pc->sockaddr;
+
+        for (i = 0; i < n; i++) {
+            nsin = (struct sockaddr_in *) node[i].addr.sockaddr;
+
+            if (nsin->sin_port == sin->sin_port
+                && nsin->sin_family == AF_INET
+                && nsin->sin_addr.s_addr == sin->sin_addr.s_addr)
+            {
+                return node[i].index;
+            }
+        }
+
+        return FM_GATE_NO_NODE;
+    }
+
+    for (i = 0; i < n; i++) {
+        if (ngx_cmp_sockaddr(pc->sockaddr, pc->socklen, node[i].addr.sockaddr,
+                             node[i].addr.socklen, 1)
+            == NGX_OK)
+        {
+            return node[i].index;
+        }
+    }
+
+    return FM_GATE_NO_NODE;
+}
+
+
+static void
+ngx_http_fermata_free_peer(ngx_peer_connection_t *pc, void *data,
+    ngx_uint_t state)
+{
+    ngx_http_fermata_ctx_t *ctx = data;
+
+    uint64_t              word;
+    ngx_http_upstream_t  *u;
+
+    u = ctx->request->upstream;
+    word = ctx->mcf->sh->word;
+
+    if (ctx->direct) {
+
+        /* the balancer knows nothing of it */
+
+        ctx->direct = 0;
+
+    } else {
+
+        if (word != FM_GATE_WORD_OPEN
+            && (fm_gate_word_mode(word) == FM_GATE_CLOSED
+                || !fm_gate_may_use(word, (int) ctx->node)))
+        {
+            /* an idle connection would keep the node's server from ending */
+
+            u->keepalive = 0;
+        }
+
+        ctx->free(pc, ctx->data, state);
+    }
+
+    if (u->cleanup == NULL) {
+
+        /* the upstream is being finalized: no further try */
+
+        ngx_http_fermata_settle(ctx);
+        return;
+    }
+
+    /* still in flight: nobody may see it gone between two tries */
+
+    if (ctx->counted && ctx->node != FM_GATE_NO_NODE) {
+        ngx_http_fermata_slot->nodes[ctx->node]--;
+        ctx->node = FM_GATE_NO_NODE;
+    }
+
+    /* should that have been the last try: the page in place of 502 */
+
+    ctx->blocked = (word != FM_GATE_WORD_OPEN);
+}
+
+
+/* The header of an upgraded connection is on its way to the client. */
+
+void
+ngx_http_fermata_upgraded(ngx_http_fermata_ctx_t *ctx)
+{
+    uint64_t                   word;
+    struct fm_gate_ride        ride;
+    ngx_http_fermata_slot_t   *slot;
+    ngx_http_fermata_shctx_t  *sh;
+
+    if (!ctx->counted || ctx->node == FM_GATE_NO_NODE) {
+        return;
+    }
+
+    slot = ngx_http_fermata_slot;
+    sh = ctx->mcf->sh;
+
+    slot->websockets[ctx->node]++;
+    slot->nodes[ctx->node]--;
+    slot->in_flight--;
+
+    ctx->counted = 0;
+    ctx->upgraded = 1;
+
+    ride.since = ctx->change;
+    ride.node = (int) ctx->node;
+    ride.is_exempt = ctx->exempt;
+
+    word = sh->word;
+
+    if (word != FM_GATE_WORD_OPEN
+        && fm_gate_is_over(word, sh->closed_at, &ride))
+    {
+        /* it was let through before the change, and answered after it */
+
+        ngx_http_fermata_sweep_soon();
+        ngx_http_fermata_ring(sh->bell);
+    }
+}
+
+
+static void
+ngx_http_fermata_notify_peer(ngx_peer_connection_t *pc, void *data,
+    ngx_uint_t type)
+{
+    ngx_http_fermata_ctx_t *ctx = data;
+
+    if (!ctx->direct) {
+        ctx->notify(pc, ctx->data, type);
+    }
+}
+
+
+#if (NGX_HTTP_SSL)
+
+static ngx_int_t
+ngx_http_fermata_set_session(ngx_peer_connection_t *pc, void *data)
+{
+    ngx_http_fermata_ctx_t *ctx = data;
+
+    if (ctx->direct) {
+        return NGX_OK;
+    }
+
+    return ctx->set_session(pc, ctx->data);
+}
+
+
+static void
+ngx_http_fermata_save_session(ngx_peer_connection_t *pc, void *data)
+{
+    ngx_http_fermata_ctx_t *ctx = data;
+
+    if (!ctx->direct) {
+        ctx->save_session(pc, ctx->data);
+    }
+}
+
+#endif

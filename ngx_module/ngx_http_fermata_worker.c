@@ -1,0 +1,440 @@
+
+/*
+ * Each worker: its slot, the rides that go through it, and what it does when
+ * the word has changed.
+ */
+
+
+#include "ngx_http_fermata_module.h"
+
+
+/* How often a worker looks when it cannot be woken, and when it can. */
+#define NGX_HTTP_FERMATA_POLL_MS   20
+#define NGX_HTTP_FERMATA_BEAT_MS   1000
+
+
+static void ngx_http_fermata_arm(ngx_msec_t next);
+static void ngx_http_fermata_wake_handler(ngx_event_t *ev);
+static void ngx_http_fermata_tick_handler(ngx_event_t *ev);
+static void ngx_http_fermata_look(void);
+static ngx_msec_t ngx_http_fermata_sweep(void);
+static void ngx_http_fermata_close_idle(void);
+static ngx_uint_t ngx_http_fermata_is_denied_peer(ngx_connection_t *c,
+    uint64_t word);
+static void ngx_http_fermata_close(ngx_http_fermata_ctx_t *ctx);
+static void ngx_http_fermata_cut(ngx_http_fermata_ctx_t *ctx);
+static void ngx_http_fermata_cut_handler(ngx_event_t *ev);
+
+
+/* Set in init_process only: a failed reload must not touch them. */
+
+ngx_http_fermata_slot_t              *ngx_http_fermata_slot;
+ngx_queue_t                           ngx_http_fermata_rides;
+ngx_uint_t                            ngx_http_fermata_blind;
+
+static ngx_http_fermata_main_conf_t  *ngx_http_fermata_mcf;
+static ngx_http_fermata_slot_t        ngx_http_fermata_no_slot;
+static ngx_event_t                    ngx_http_fermata_tick;
+static ngx_connection_t               ngx_http_fermata_dummy;
+static ngx_uint_t                     ngx_http_fermata_deaf;
+
+
+ngx_int_t
+ngx_http_fermata_worker_init(ngx_cycle_t *cycle,
+    ngx_http_fermata_main_conf_t *mcf)
+{
+    ngx_http_fermata_mcf = mcf;
+    ngx_queue_init(&ngx_http_fermata_rides);
+
+    ngx_http_fermata_slot = ngx_http_fermata_claim(mcf->sh);
+
+    if (ngx_http_fermata_slot == NULL) {
+
+        /* nobody would hear of its requests, so it lets none through */
+
+        ngx_log_error(NGX_LOG_ALERT, cycle->log, 0,
+                      "fermata: more than %d processes, this one serves "
+                      "the page only", NGX_HTTP_FERMATA_SLOTS);
+
+        ngx_http_fermata_slot = &ngx_http_fermata_no_slot;
+        ngx_http_fermata_blind = 1;
+
+        return NGX_OK;
+    }
+
+    ngx_http_fermata_deaf = ngx_http_fermata_watch(cycle, mcf->sh->wake,
+                                               ngx_http_fermata_wake_handler)
+                            != NGX_OK;
+
+    ngx_http_fermata_dummy.fd = (ngx_socket_t) -1;
+
+    ngx_http_fermata_tick.handler = ngx_http_fermata_tick_handler;
+    ngx_http_fermata_tick.data = &ngx_http_fermata_dummy;
+    ngx_http_fermata_tick.log = cycle->log;
+    ngx_http_fermata_tick.cancelable = 1;
+
+    ngx_http_fermata_arm(1);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_fermata_arm(ngx_msec_t next)
+{
+    /* ngx_add_timer() alone keeps a timer that is less than 300 ms away */
+
+    if (ngx_http_fermata_tick.timer_set) {
+        ngx_del_timer(&ngx_http_fermata_tick);
+    }
+
+    ngx_add_timer(&ngx_http_fermata_tick, next);
+}
+
+
+static void
+ngx_http_fermata_wake_handler(ngx_event_t *ev)
+{
+    ngx_connection_t  *c;
+
+    c = ev->data;
+
+    if (c->close) {
+        return;
+    }
+
+    ngx_http_fermata_look();
+}
+
+
+static void
+ngx_http_fermata_tick_handler(ngx_event_t *ev)
+{
+    ngx_http_fermata_look();
+}
+
+
+void
+ngx_http_fermata_sweep_soon(void)
+{
+    if (!ngx_http_fermata_blind) {
+        ngx_http_fermata_arm(1);
+    }
+}
+
+
+/*
+ * A worker runs its handlers one after the other.  So when it says here that
+ * it has seen a change, no handler that read the word before is running any
+ * more, and everything that one let through is counted in the slot.
+ */
+
+static void
+ngx_http_fermata_look(void)
+{
+    ngx_msec_t                 next;
+    ngx_atomic_uint_t          change;
+    ngx_http_fermata_shctx_t  *sh;
+
+    sh = ngx_http_fermata_mcf->sh;
+
+    change = sh->change;
+    ngx_memory_barrier();
+
+    next = ngx_http_fermata_sweep();
+
+    if (ngx_http_fermata_slot->seen != change) {
+
+        ngx_http_fermata_close_idle();
+
+        ngx_memory_barrier();
+        ngx_http_fermata_slot->seen = change;
+        ngx_memory_barrier();
+
+        ngx_http_fermata_ring(sh->bell);
+
+        ngx_log_debug1(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
+                       "fermata change %uA seen", change);
+    }
+
+    if (ngx_http_fermata_deaf && next > NGX_HTTP_FERMATA_POLL_MS) {
+        next = NGX_HTTP_FERMATA_POLL_MS;
+    }
+
+    ngx_http_fermata_arm(next);
+}
+
+
+/* Ends what is over; returns when to look again. */
+
+static ngx_msec_t
+ngx_http_fermata_sweep(void)
+{
+    uint64_t                   word;
+    ngx_msec_t                 next;
+    ngx_queue_t               *q;
+    ngx_msec_int_t             left;
+    struct fm_gate_ride        ride;
+    ngx_atomic_uint_t          cut_at;
+    ngx_http_fermata_ctx_t    *ctx;
+    ngx_http_fermata_shctx_t  *sh;
+
+    sh = ngx_http_fermata_mcf->sh;
+    word = sh->word;
+    next = NGX_HTTP_FERMATA_BEAT_MS;
+
+    if (word == FM_GATE_WORD_OPEN) {
+        return next;
+    }
+
+    cut_at = sh->cut_at;
+    left = cut_at ? (ngx_msec_int_t) (cut_at - ngx_current_msec) : 0;
+
+    for (q = ngx_queue_head(&ngx_http_fermata_rides);
+         q != ngx_queue_sentinel(&ngx_http_fermata_rides);
+         q = ngx_queue_next(q))
+    {
+        ctx = ngx_queue_data(q, ngx_http_fermata_ctx_t, queue);
+
+        if (!ctx->counted && !ctx->upgraded) {
+            continue;
+        }
+
+        ride.since = ctx->change;
+        ride.node = (int) ctx->node;
+        ride.is_exempt = ctx->exempt;
+
+        if (!fm_gate_is_over(word, sh->closed_at, &ride)) {
+            continue;
+        }
+
+        if (ctx->upgraded) {
+            ngx_http_fermata_close(ctx);
+            continue;
+        }
+
+        if (cut_at == 0) {
+            continue;
+        }
+
+        if (left <= 0) {
+            ngx_http_fermata_cut(ctx);
+
+        } else if ((ngx_msec_t) left < next) {
+            next = (ngx_msec_t) left;
+        }
+    }
+
+    return next;
+}
+
+
+/*
+ * The way of worker_shutdown_timeout: ngx_http_request_handler() sees c->close
+ * and terminates the request.  Posted, as we are in the middle of the queue.
+ */
+
+static void
+ngx_http_fermata_close(ngx_http_fermata_ctx_t *ctx)
+{
+    ngx_connection_t  *c;
+
+    c = ctx->request->connection;
+
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, c->log, 0,
+                   "fermata closes a connection, upgraded:%ui",
+                   (ngx_uint_t) ctx->upgraded);
+
+    c->close = 1;
+    c->error = 1;
+
+    ngx_post_event(c->read, &ngx_posted_events);
+}
+
+
+static void
+ngx_http_fermata_cut(ngx_http_fermata_ctx_t *ctx)
+{
+    ngx_http_request_t  *r;
+
+    if (ctx->cut) {
+        return;
+    }
+
+    r = ctx->request;
+
+    ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+                  "fermata: the request took too long and is cut");
+
+    ctx->cut = ngx_pcalloc(r->pool, sizeof(ngx_event_t));
+
+    /* the page is no answer once another one has begun */
+
+    if (ctx->cut == NULL || r != r->main || r->header_sent || r->aio
+        || r->blocked || r->connection->error)
+    {
+        ngx_http_fermata_close(ctx);
+        return;
+    }
+
+    ctx->cut->handler = ngx_http_fermata_cut_handler;
+    ctx->cut->data = ctx;
+    ctx->cut->log = r->connection->log;
+
+    ngx_post_event(ctx->cut, &ngx_posted_events);
+}
+
+
+/* Lets go of the upstream, and answers with the page in its place. */
+
+static void
+ngx_http_fermata_cut_handler(ngx_event_t *ev)
+{
+    ngx_connection_t        *c;
+    ngx_http_request_t      *r;
+    ngx_http_upstream_t     *u;
+    ngx_http_fermata_ctx_t  *ctx;
+
+    ctx = ev->data;
+    r = ctx->request;
+    c = r->connection;
+    u = r->upstream;
+
+    ngx_http_set_log_request(c->log, r);
+
+    if (r->header_sent || c->error) {
+        ngx_http_fermata_close(ctx);
+        return;
+    }
+
+    ctx->blocked = 1;
+
+    /* a body that is still on its way would be taken for a request */
+
+    r->keepalive = 0;
+
+    if (u && u->cleanup && *u->cleanup) {
+
+        /* which finalizes the request once: pay for it in advance */
+
+        r->main->count++;
+        (*u->cleanup)(r);
+    }
+
+    ngx_http_fermata_settle(ctx);
+
+    ngx_http_finalize_request(r, NGX_HTTP_SERVICE_UNAVAILABLE);
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+/*
+ * As ngx_close_idle_connections() does: an idle connection to a node keeps its
+ * server from ending.
+ */
+
+static void
+ngx_http_fermata_close_idle(void)
+{
+    uint64_t           word;
+    ngx_uint_t         i;
+    ngx_connection_t  *c;
+
+    word = ngx_http_fermata_mcf->sh->word;
+
+    if (word == FM_GATE_WORD_OPEN) {
+        return;
+    }
+
+    c = ngx_cycle->connections;
+
+    for (i = 0; i < ngx_cycle->connection_n; i++) {
+
+        if (c[i].fd == (ngx_socket_t) -1 || !c[i].idle) {
+            continue;
+        }
+
+        if (!ngx_http_fermata_is_denied_peer(&c[i], word)) {
+            continue;
+        }
+
+        c[i].close = 1;
+        c[i].read->handler(c[i].read);
+    }
+}
+
+
+static ngx_uint_t
+ngx_http_fermata_is_denied_peer(ngx_connection_t *c, uint64_t word)
+{
+    socklen_t                      len;
+    ngx_uint_t                     i, j;
+    ngx_sockaddr_t                 sa;
+    ngx_http_fermata_node_t       *node;
+    ngx_http_fermata_srv_conf_t  **ucfp;
+
+    len = sizeof(ngx_sockaddr_t);
+
+    if (getpeername(c->fd, &sa.sockaddr, &len) == -1) {
+        return 0;
+    }
+
+    ucfp = ngx_http_fermata_mcf->upstreams.elts;
+
+    for (i = 0; i < ngx_http_fermata_mcf->upstreams.nelts; i++) {
+        node = ucfp[i]->nodes->elts;
+
+        for (j = 0; j < ucfp[i]->nodes->nelts; j++) {
+
+            if (fm_gate_word_mode(word) != FM_GATE_CLOSED
+                && fm_gate_may_use(word, (int) node[j].index))
+            {
+                continue;
+            }
+
+            if (ngx_cmp_sockaddr(&sa.sockaddr, len, node[j].addr.sockaddr,
+                                 node[j].addr.socklen, 1)
+                == NGX_OK)
+            {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
+}
+
+
+/* Takes a ride out of the counts; once. */
+
+void
+ngx_http_fermata_settle(ngx_http_fermata_ctx_t *ctx)
+{
+    ngx_http_fermata_shctx_t  *sh;
+
+    if (ctx->upgraded) {
+        ngx_http_fermata_slot->websockets[ctx->node]--;
+
+    } else if (ctx->counted) {
+
+        if (ctx->node != FM_GATE_NO_NODE) {
+            ngx_http_fermata_slot->nodes[ctx->node]--;
+        }
+
+        ngx_http_fermata_slot->in_flight--;
+
+    } else {
+        return;
+    }
+
+    ctx->upgraded = 0;
+    ctx->counted = 0;
+    ctx->node = FM_GATE_NO_NODE;
+
+    sh = ctx->mcf->sh;
+
+    if (sh->word != FM_GATE_WORD_OPEN) {
+        ngx_http_fermata_ring(sh->bell);
+    }
+}

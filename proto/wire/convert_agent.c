@@ -1,0 +1,126 @@
+#include <string.h>
+
+#include "schema/envelope.pb-c.h"
+#include "wire/convert.h"
+#include "wire/field.h"
+#include "wire/frame.h"
+
+#define NAME(field) fm_field_name(ret->field, sizeof ret->field, msg->field, #field, err)
+#define TEXT(field) fm_field_text(ret->field, sizeof ret->field, msg->field, #field, err)
+#define NAMES(field)                                                                       \
+	fm_field_names((struct fm_field_list){ ret->field[0], sizeof ret->field[0],        \
+					       sizeof ret->field / sizeof ret->field[0] }, \
+		       msg->field, msg->n_##field, #field, err)
+
+uint8_t *
+fm_agent_ask_pack(const struct fm_agent_ask *ask, size_t *ret_size)
+{
+	struct fm_agent_ask a = *ask;
+	Fermata__Envelope envelope = FERMATA__ENVELOPE__INIT;
+	Fermata__AgentAsk msg = FERMATA__AGENT_ASK__INIT;
+	char *keep[FM_RELEASES_MAX];
+
+	for (unsigned i = 0; i < a.keep_count; i++) keep[i] = fm_field_clean(a.keep[i]);
+	msg.epoch = a.voice.epoch;
+	msg.seq = a.voice.seq;
+	msg.run = a.run;
+	msg.app = (Fermata__AppGoal)a.app;
+	msg.release = fm_field_clean(a.release);
+	msg.start = (Fermata__StartMode)a.start;
+	msg.fetch = fm_field_clean(a.fetch);
+	msg.snapshot = fm_field_clean(a.snapshot);
+	msg.restore = fm_field_clean(a.restore);
+	msg.restore_serial = a.restore_serial;
+	msg.n_keep = a.keep_count;
+	msg.keep = keep;
+	msg.start_serial = a.start_serial;
+	envelope.body_case = FERMATA__ENVELOPE__BODY_AGENT_ASK;
+	envelope.agent_ask = &msg;
+	return fm_frame_pack(&envelope, ret_size);
+}
+
+static void
+fill_report_texts(Fermata__AgentReport *msg, struct fm_agent_report *r)
+{
+	msg->node = fm_field_clean(r->node);
+	msg->current = fm_field_clean(r->current);
+	msg->running = fm_field_clean(r->running);
+	msg->detail = fm_field_clean(r->detail);
+	msg->failure = fm_field_clean(r->failure);
+	msg->database = fm_field_clean(r->database);
+	msg->fetched = fm_field_clean(r->fetched);
+	msg->fetch_failure = fm_field_clean(r->fetch_failure);
+	msg->snapshot = fm_field_clean(r->snapshot);
+	msg->snapshot_failure = fm_field_clean(r->snapshot_failure);
+	msg->restore_failure = fm_field_clean(r->restore_failure);
+	msg->address = fm_field_clean(r->address);
+	msg->swept = fm_field_clean(r->swept);
+}
+
+uint8_t *
+fm_agent_report_pack(const struct fm_agent_report *report, size_t *ret_size)
+{
+	struct fm_agent_report r = *report;
+	Fermata__Envelope envelope = FERMATA__ENVELOPE__INIT;
+	Fermata__AgentReport msg = FERMATA__AGENT_REPORT__INIT;
+	char *releases[FM_RELEASES_MAX];
+
+	for (unsigned i = 0; i < r.release_count; i++) releases[i] = fm_field_clean(r.releases[i]);
+	fill_report_texts(&msg, &r);
+	msg.epoch = r.voice.epoch;
+	msg.seq = r.voice.seq;
+	msg.app = (Fermata__AppState)r.app;
+	msg.n_releases = r.release_count;
+	msg.releases = releases;
+	msg.pids = r.pids;
+	msg.restored_serial = r.restored_serial;
+	msg.ready_ms = r.ready_ms;
+	msg.starts = r.starts;
+	msg.snapshot_bytes = r.snapshot_bytes;
+	msg.swept_seq = r.swept_seq;
+	envelope.body_case = FERMATA__ENVELOPE__BODY_AGENT_REPORT;
+	envelope.agent_report = &msg;
+	return fm_frame_pack(&envelope, ret_size);
+}
+
+int
+fm_agent_ask_from(const struct Fermata__AgentAsk *msg, struct fm_agent_ask *ret, struct fm_err *err)
+{
+	memset(ret, 0, sizeof *ret);
+	if (fm_field_enum((int)msg->app, FM_APP_GOAL_RUNNING + 1, "app", err) < 0 ||
+	    fm_field_enum((int)msg->start, FM_START_MIGRATE + 1, "start", err) < 0 ||
+	    NAME(release) < 0 || NAME(fetch) < 0 || NAME(snapshot) < 0 || NAME(restore) < 0 ||
+	    NAMES(keep) < 0)
+		return fm_wrap(err, "AGENT_ASK");
+	ret->voice = (struct fm_voice){ msg->epoch, msg->seq };
+	ret->run = msg->run;
+	ret->app = (enum fm_app_goal)msg->app;
+	ret->start = (enum fm_start_mode)msg->start;
+	ret->restore_serial = msg->restore_serial;
+	ret->start_serial = msg->start_serial;
+	ret->keep_count = (unsigned)msg->n_keep;
+	return 0;
+}
+
+int
+fm_agent_report_from(const struct Fermata__AgentReport *msg, struct fm_agent_report *ret,
+		     struct fm_err *err)
+{
+	memset(ret, 0, sizeof *ret);
+	if (fm_field_enum((int)msg->app, FM_APP_BACKOFF + 1, "app", err) < 0 || NAME(node) < 0 ||
+	    NAME(current) < 0 || NAMES(releases) < 0 || NAME(running) < 0 || TEXT(detail) < 0 ||
+	    TEXT(failure) < 0 || TEXT(database) < 0 || NAME(fetched) < 0 ||
+	    TEXT(fetch_failure) < 0 || NAME(snapshot) < 0 || TEXT(snapshot_failure) < 0 ||
+	    TEXT(restore_failure) < 0 || TEXT(address) < 0 || TEXT(swept) < 0)
+		return fm_wrap(err, "AGENT_REPORT");
+	ret->voice = (struct fm_voice){ msg->epoch, msg->seq };
+	ret->app = (enum fm_app_state)msg->app;
+	ret->release_count = (unsigned)msg->n_releases;
+	ret->pids = msg->pids;
+	ret->restored_serial = msg->restored_serial;
+	ret->ready_ms = msg->ready_ms;
+	ret->starts = msg->starts;
+	ret->snapshot_bytes = msg->snapshot_bytes;
+	ret->swept_seq = msg->swept_seq;
+	return 0;
+}

@@ -1,0 +1,45 @@
+"""What flows ask and say, in their own words."""
+
+import time
+
+from stage import checks
+from stage.visitors import Visitors
+
+LOAD = {"sockets": 5, "lists": 20, "page_loads": 5, "writes": 20, "token": "stand-in", "limit": 60}
+
+
+def end_of(cluster):
+    run = cluster.run()[0]["run"]
+    return run["end"] or run["state"]
+
+
+def versions(cluster):
+    """What every node serves by its own word, and what runs there."""
+    status = cluster.cli.status()["status"]
+    return {node["name"]: (node["app"], node["running"]) for node in status["nodes"]}
+
+
+def everywhere(cluster, version):
+    return versions(cluster) == {node.name: ("ready", version) for node in cluster.nodes}
+
+
+def watched(cluster, *argv, expect=0, **load):
+    """Runs a command with visitors on the cluster; (visitors, what was said)."""
+    with Visitors(cluster.gate.url, cluster.folder / "visitors.json", **{**LOAD, **load}) as visitors:
+        time.sleep(0.5)
+        said = cluster.cli(*argv, expect=expect)
+        time.sleep(0.5)
+    return visitors, said
+
+
+def assert_nobody_saw_more_than_the_page(cluster, visitors, interruptions=1):
+    assert not checks.strange(visitors.answers)
+    found = checks.outages(visitors.answers)
+    assert len(found) == interruptions and all(outage.end_ms for outage in found)
+    titles = {row[0] for row in cluster.postgres.query("select title from things", database="nocobase")}
+    assert visitors.writes and set(visitors.writes) <= titles, "acknowledged writes are lost"
+
+
+def closed_window(run):
+    steps = {step["name"]: step for step in run["steps"] if step["state"] == "done"}
+    return run["closed_ms"], (steps.get("open on first") or steps["open gates"])["began_ms"]

@@ -1,0 +1,57 @@
+# Completion of fermata for bash; made by `fermata completion`.
+_fermata()
+{
+	local word words typed="" current="${COMP_WORDS[COMP_CWORD]}"
+	local before="${COMP_WORDS[COMP_CWORD-1]}"
+	COMPREPLY=()
+	case "$before" in
+	--socket)
+		mapfile -t COMPREPLY < <(compgen -f -- "$current")
+		return ;;
+	--to|--max-downtime|--keep|--message|--until|--last|--after|--timeout) return ;;
+	esac
+	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+		case "$typed" in ""|plan|help|maintenance|page|config) [[ $word == -* ]] || typed="${typed:+$typed }$word" ;;
+		esac
+		typed="${typed#plan }"
+		typed="${typed#help }"
+	done
+	case "$typed" in
+	"") words=" status plan startup stop restart upgrade maintenance page approve reject pause resume retry abort rollback runs show attach doctor config completion help" ;;
+	"status") words=" --watch" ;;
+	"plan") words=" startup stop restart upgrade maintenance page rollback" ;;
+	"startup") words=" --detach" ;;
+	"stop") words=" --detach" ;;
+	"restart") words=" --detach" ;;
+	"upgrade") words=" --to --yes --no-backup --detach --max-downtime" ;;
+	"maintenance") words=" begin end" ;;
+	"maintenance begin") words=" --keep --page --detach" ;;
+	"maintenance end") words=" --detach" ;;
+	"page") words=" on off" ;;
+	"page on") words=" --message --until --detach" ;;
+	"page off") words=" --detach" ;;
+	"approve") words="" ;;
+	"reject") words="" ;;
+	"pause") words="" ;;
+	"resume") words=" --detach" ;;
+	"retry") words=" --detach" ;;
+	"abort") words=" --detach" ;;
+	"rollback") words=" --yes --detach" ;;
+	"runs") words=" --last" ;;
+	"show") words="" ;;
+	"attach") words=" --after" ;;
+	"doctor") words="" ;;
+	"config") words=" check show" ;;
+	"config check") words="" ;;
+	"config show") words="" ;;
+	"completion") words="" ;;
+	"help") words=" status plan startup stop restart upgrade maintenance page approve reject pause resume retry abort rollback runs show attach doctor config completion help" ;;
+	esac
+	if [[ $typed == "config check" && $current != -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -f -- "$current")
+		return
+	fi
+	words+=" --socket --json --timeout --no-color --help --version"
+	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+}
+complete -F _fermata fermata

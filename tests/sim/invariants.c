@@ -1,0 +1,224 @@
+/* invariants.c - what is always true, looked at from outside: at what is so, never at what was told. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "tests/sim/world.h"
+
+void
+sim_violate(struct sim_world *w, const char *fmt, ...)
+{
+	va_list args;
+
+	if (w->violation[0] != '\0') return;
+	va_start(args, fmt);
+	vsnprintf(w->violation, sizeof(w->violation), fmt, args);
+	va_end(args);
+	if (w->verbose) printf("%9.3f  VIOLATION %s\n", (double)w->now / 1000, w->violation);
+}
+
+/* I1: no two releases have a live process against one database. */
+static void
+check_one_version(struct sim_world *w)
+{
+	const char *release = NULL;
+
+	for (unsigned i = 0; i < SIM_NODES; i++) {
+		const struct sim_app *app = &w->nodes[i].app;
+
+		if (!sim_app_is_alive(app)) continue;
+		if (release != NULL && !fm_is_equal(release, app->release))
+			sim_violate(w, "I1: %s and %s are alive together", release, app->release);
+		release = app->release;
+	}
+}
+
+/* I2: from "the gates are closed" until a row asks to open them, no gate lets a visitor through. */
+static void
+check_gates(struct sim_world *w)
+{
+	const struct co_run *run = &w->state.run;
+
+	if (run->state == CO_RUN_NONE || run->state == CO_RUN_ENDED || !run->closed) return;
+	if (w->state.gate.mode != FM_GATE_CLOSED) return;
+	for (unsigned i = 0; i < SIM_GATES; i++)
+		if (w->gates[i].mode != FM_GATE_CLOSED)
+			sim_violate(w, "I2: gate%u is %s while the run holds the gates closed", i + 1,
+				    fm_gate_mode_name(w->gates[i].mode));
+}
+
+/* I2: visitors never meet an application that does not fit the database. */
+static void
+check_served(struct sim_world *w)
+{
+	for (unsigned i = 0; i < SIM_GATES; i++) {
+		const struct sim_gate *g = &w->gates[i];
+
+		if (g->mode != FM_GATE_OPEN && g->mode != FM_GATE_PINNED) continue;
+		for (unsigned k = 0; k < SIM_NODES; k++) {
+			const struct sim_app *app = &w->nodes[k].app;
+
+			if (g->mode == FM_GATE_PINNED && !fm_is_equal(g->ask.pinned, w->config.nodes[k]))
+				continue;
+			if (app->phase == SIM_READY && !fm_is_equal(app->release, w->db.version))
+				sim_violate(w, "I2: gate%u serves %s on a database of %s", i + 1,
+					    app->release, w->db.version);
+			if (app->phase == SIM_MIGRATES || app->phase == SIM_INSTALLS)
+				sim_violate(w, "I2: gate%u serves app%u while it migrates", i + 1, k + 1);
+		}
+	}
+}
+
+void
+sim_check(struct sim_world *w)
+{
+	check_one_version(w);
+	check_gates(w);
+	check_served(w);
+}
+
+static bool
+run_is_on(const struct sim_world *w)
+{
+	return w->has_state && w->state.run.state != CO_RUN_NONE &&
+	       w->state.run.state != CO_RUN_ENDED;
+}
+
+/* I4: in a run, no second node starts before the first is ready: neither while the run is at that row,
+ * nor beside a start that may change the database. A first node that was ready and died since is
+ * another matter: nothing migrates any more. */
+static void
+check_first_alone(struct sim_world *w, unsigned node, enum fm_start_mode mode)
+{
+	if (!run_is_on(w)) return;
+	if (fm_is_equal(w->state.run.step, "start first") && node != w->state.run.first)
+		sim_violate(w, "I4: app%u starts while the run is at \"start first\"", node + 1);
+	for (unsigned i = 0; i < SIM_NODES; i++) {
+		const struct sim_app *app = &w->nodes[i].app;
+
+		if (i == node || !sim_app_is_alive(app) || app->phase == SIM_READY) continue;
+		if (mode == FM_START_MIGRATE || app->mode == FM_START_MIGRATE)
+			sim_violate(w, "I4: app%u starts before the first is ready", node + 1);
+	}
+}
+
+/* I8: the release equals the database's version, or the run permits the change - never backwards. */
+void
+sim_check_spawn(struct sim_world *w, unsigned node, const char *release, enum fm_start_mode mode)
+{
+	bool same = w->db.installed && fm_is_equal(release, w->db.version);
+
+	if (w->db.fenced) sim_violate(w, "I8: app%u starts on a fenced database", node + 1);
+	if (!fm_is_equal(release, w->nodes[node].current))
+		sim_violate(w, "I8: app%u starts %s while current names %s", node + 1, release,
+			    w->nodes[node].current);
+	if (!same && mode == FM_START_PLAIN)
+		sim_violate(w, "I8: app%u starts %s plainly on a database of %s", node + 1, release,
+			    w->db.installed ? w->db.version : "nothing");
+	if (!same && w->db.installed && strcmp(release, w->db.version) < 0)
+		sim_violate(w, "I8: app%u starts %s on a newer database", node + 1, release);
+	check_first_alone(w, node, mode);
+}
+
+/* I3: a way back first; I8: only with the permission of the run that is on. */
+void
+sim_check_migration(struct sim_world *w, unsigned node)
+{
+	const struct sim_app *app = &w->nodes[node].app;
+	const struct sim_point *point = NULL;
+
+	if (!run_is_on(w) || !w->state.run.touched)
+		sim_violate(w, "I8: app%u changes the database and no run permits it", node + 1);
+	if (node != w->state.run.first)
+		sim_violate(w, "I4: app%u migrates, and is not the first node", node + 1);
+	if (!w->db.installed || fm_is_equal(app->release, w->db.version)) return;
+	if (w->plan.no_backup) return;
+	point = sim_point_find(w, w->state.run.restore_point);
+	if (point == NULL || !point->verified)
+		sim_violate(w, "I3: app%u migrates without a verified restore point", node + 1);
+	else if (point->content.data != w->db.data || !point->content.installed)
+		sim_violate(w, "I3: the restore point is not what the migration starts on");
+}
+
+static bool
+was_hurt(const struct sim_world *w, unsigned node)
+{
+	for (unsigned i = 0; i < w->plan.fault_count; i++) {
+		const struct sim_fault *f = &w->plan.faults[i];
+
+		if (sim_fault_targets(f->kind) == SIM_NODES && f->target % SIM_NODES == node) return true;
+		if (f->kind == SIM_DB_AWAY) return true;
+	}
+	return false;
+}
+
+/* Every node serves this version, those that a fault has hit aside: these must not serve another. */
+static void
+check_all_serve(struct sim_world *w, const char *version)
+{
+	if (w->db.fenced) sim_violate(w, "end: the database is still fenced");
+	if (!fm_is_equal(w->db.version, version))
+		sim_violate(w, "end: the database is at %s, not %s", w->db.version, version);
+	for (unsigned i = 0; i < SIM_NODES; i++) {
+		const struct sim_app *app = &w->nodes[i].app;
+
+		if (app->phase == SIM_READY && fm_is_equal(app->release, version)) continue;
+		if (!was_hurt(w, i)) sim_violate(w, "end: app%u does not serve %s", i + 1, version);
+	}
+	for (unsigned i = 0; i < SIM_GATES; i++)
+		if (w->gates[i].mode != FM_GATE_OPEN && w->gates[i].link)
+			sim_violate(w, "end: gate%u is %s", i + 1, fm_gate_mode_name(w->gates[i].mode));
+}
+
+static void
+check_done(struct sim_world *w)
+{
+	const char *p = w->plan.procedure;
+
+	if (fm_is_equal(p, "upgrade")) check_all_serve(w, SIM_NEW);
+	if (fm_is_equal(p, "startup") || fm_is_equal(p, "restart") || fm_is_equal(p, "maintenance") ||
+	    fm_is_equal(p, "page off"))
+		check_all_serve(w, w->before.installed ? w->before.version : SIM_OLD);
+	if (fm_is_equal(p, "stop"))
+		for (unsigned i = 0; i < SIM_NODES; i++)
+			if (sim_app_is_alive(&w->nodes[i].app))
+				sim_violate(w, "end: app%u still runs", i + 1);
+	if (w->db.data < w->before.data) sim_violate(w, "end: visitors' data is lost");
+}
+
+/* What was taken back is as before: version, schema, and every row that visitors had written. */
+static void
+check_taken_back(struct sim_world *w)
+{
+	if (fm_is_equal(w->plan.procedure, "startup")) return;
+	check_all_serve(w, w->before.version);
+	if (w->db.schema != w->before.schema) sim_violate(w, "end: the schema is not as before");
+	if (w->closed_seen && w->db.data < w->at_close.data)
+		sim_violate(w, "end: data written before the gates closed is lost");
+}
+
+void
+sim_check_end(struct sim_world *w)
+{
+	const struct co_run *run = &w->state.run;
+
+	switch (run->end) {
+	case CO_END_DONE:
+		check_done(w);
+		return;
+	case CO_END_ROLLED_BACK:
+	case CO_END_STOPPED_BY_OPERATOR:
+		if (w->retries == 0 || run->end == CO_END_ROLLED_BACK) check_taken_back(w);
+		return;
+	case CO_END_ROLLED_BACK_WITH_LOSS:
+		check_all_serve(w, SIM_OLD);
+		return;
+	case CO_END_REFUSED:
+		if (run->closed) sim_violate(w, "end: refused, and yet the gates were closed");
+		return;
+	case CO_END_NEEDS_OPERATOR:
+	case CO_END_NONE:
+		return;
+	}
+}
