@@ -8,7 +8,7 @@
 #   flow [ARGS]         real processes with the stand-in application (pytest arguments)
 #   gate [ARGS]         the module in the distribution's nginx (pytest arguments)
 #   e2e                 the demo's scenarios, asserted
-#   sim [N]             the simulator: all single faults, all pairs, then N seeds
+#   sim [N [ARGS]]      the simulator: all single faults, all pairs, then N seeds
 #   fuzz [SECONDS]      every parser of foreign bytes, so long each
 #   bench [WORD ARGS]   one comparison of tests/bench; without a word: each, in short
 #   lint [--fix]        format, static checks, layers, sizes, spelling
@@ -176,7 +176,14 @@ word_e2e() {
 word_sim() {
     need build
     word_build
-    "$FERMATA_BUILD/tests/sim/fm-sim" --runs "${1:-100000}" "${@:2}"
+    if [ $# = 0 ]; then
+        "$FERMATA_BUILD/tests/sim/fm-sim" --runs 100000
+    else # a number: that many seeds, behind a thin sweep; or fm-sim's own options
+        case $1 in
+        -*) "$FERMATA_BUILD/tests/sim/fm-sim" "$@" ;;
+        *) "$FERMATA_BUILD/tests/sim/fm-sim" --thin 50 --runs "$1" "${@:2}" ;;
+        esac
+    fi
 }
 
 word_fuzz() {
@@ -222,7 +229,7 @@ word_sanitize() {
     export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0
     units "$dir" "unit"
     if [ -x "$dir/tests/sim/fm-sim" ]; then
-        "$dir/tests/sim/fm-sim" --quick || touch "$dir/found/sim"
+        "$dir/tests/sim/fm-sim" --thin 60 --runs 2000 || touch "$dir/found/sim"
     fi
     if tests_in tests/flow; then
         chmod 777 "$dir/found" # flows run programs as other users, too
@@ -240,7 +247,8 @@ word_coverage() {
     configure "$dir" -Db_coverage=true -Dngx_module=disabled
     compile "$dir"
     find "$dir" -name '*.gcda' -delete
-    units "$dir" "unit sim"
+    units "$dir" "unit"
+    "$dir/tests/sim/fm-sim" --thin 60 --runs 500
     gcovr --root . --object-directory "$dir" --exclude-unreachable-branches \
         --filter 'agent/core/' --filter 'proto/(base|wire|loop)/' \
         --filter 'coordinator/(run|steps|procedures|fleet)/' --txt "$dir/coverage.txt" \

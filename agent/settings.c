@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "agent/world/dotenv.h"
+#include "base/cleanup.h"
 #include "base/text.h"
 
 #define ROW(section, key, type, field, fallback, min, max, choices, secret, help)                  \
@@ -133,12 +134,13 @@ ag_settings_read(struct ag_settings *s, const char *path,
 		 void (*say)(void *arg, const char *line), void *arg, struct fm_err *err)
 {
 	struct reading r = { .say = say, .arg = arg, .path = path, .err = err };
+	_cleanup_free_ char *absolute = realpath(path, NULL);
 	struct ag_dotenv env;
 	struct fm_err why;
 
 	memset(s, 0, sizeof(*s));
 	if (fm_options_read(ag_options, s, path, NULL, say, arg, err) < 0) return -1;
-	if (!realpath(path, s->config)) (void)FM_COPY(s->config, path);
+	if (!FM_COPY(s->config, absolute ? absolute : path)) fault(&r, "its path is too long");
 	find_program(s);
 	default_path(s->node_dir, sizeof(s->node_dir), s->state_dir, "run");
 	default_path(s->log_file, sizeof(s->log_file), s->state_dir, "app.log");

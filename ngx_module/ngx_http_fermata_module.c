@@ -9,10 +9,9 @@
 
 static ngx_int_t ngx_http_fermata_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_fermata_decide(ngx_http_request_t *r,
-    ngx_http_fermata_main_conf_t *mcf, ngx_http_fermata_loc_conf_t *lcf,
-    uint64_t word);
+    ngx_http_fermata_loc_conf_t *lcf, uint64_t word);
 static ngx_int_t ngx_http_fermata_admit(ngx_http_request_t *r,
-    ngx_http_fermata_main_conf_t *mcf, ngx_uint_t bypassed);
+    ngx_uint_t bypassed);
 
 static ngx_int_t ngx_http_fermata_mode_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
@@ -188,9 +187,8 @@ static ngx_http_variable_t  ngx_http_fermata_vars[] = {
 static ngx_int_t
 ngx_http_fermata_handler(ngx_http_request_t *r)
 {
-    uint64_t                       word;
-    ngx_http_fermata_loc_conf_t   *lcf;
-    ngx_http_fermata_main_conf_t  *mcf;
+    uint64_t                      word;
+    ngx_http_fermata_loc_conf_t  *lcf;
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_fermata_module);
 
@@ -198,37 +196,37 @@ ngx_http_fermata_handler(ngx_http_request_t *r)
         return NGX_DECLINED;
     }
 
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_fermata_module);
-
-    word = mcf->sh->word;
+    word = ngx_http_fermata_sh->word;
 
     if (word != FM_GATE_WORD_OPEN || ngx_http_fermata_blind) {
-        return ngx_http_fermata_decide(r, mcf, lcf, word);
+        return ngx_http_fermata_decide(r, lcf, word);
     }
 
-    return ngx_http_fermata_admit(r, mcf, 0);
+    return ngx_http_fermata_admit(r, 0);
 }
 
 
 static ngx_int_t
 ngx_http_fermata_decide(ngx_http_request_t *r,
-    ngx_http_fermata_main_conf_t *mcf, ngx_http_fermata_loc_conf_t *lcf,
-    uint64_t word)
+    ngx_http_fermata_loc_conf_t *lcf, uint64_t word)
 {
-    ngx_int_t                rc;
-    struct fm_gate_facts     facts;
-    ngx_http_fermata_ctx_t  *ctx;
+    ngx_int_t                      rc;
+    struct fm_gate_facts           facts;
+    ngx_http_fermata_ctx_t        *ctx;
+    ngx_http_fermata_main_conf_t  *mcf;
 
     if (r->internal) {
 
         /* redirected within nginx after it was let through */
 
-        ctx = ngx_http_fermata_get_ctx(r, mcf);
+        ctx = ngx_http_fermata_get_ctx(r);
 
         if (ctx && ctx->counted) {
             return NGX_DECLINED;
         }
     }
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_fermata_module);
 
     facts.nodes = mcf->nodes;
     facts.is_off = 0;
@@ -254,7 +252,7 @@ ngx_http_fermata_decide(ngx_http_request_t *r,
     switch (fm_gate_decide(word, &facts)) {
 
     case FM_GATE_PASS:
-        return ngx_http_fermata_admit(r, mcf, facts.is_bypass);
+        return ngx_http_fermata_admit(r, facts.is_bypass);
 
     case FM_GATE_REFUSE:
         return ngx_http_fermata_page_send(r, NGX_HTTP_FERMATA_JSON);
@@ -268,12 +266,11 @@ ngx_http_fermata_decide(ngx_http_request_t *r,
 /* In flight from here on: the body may take long, and so may the access. */
 
 static ngx_int_t
-ngx_http_fermata_admit(ngx_http_request_t *r,
-    ngx_http_fermata_main_conf_t *mcf, ngx_uint_t bypassed)
+ngx_http_fermata_admit(ngx_http_request_t *r, ngx_uint_t bypassed)
 {
     ngx_http_fermata_ctx_t  *ctx;
 
-    ctx = ngx_http_fermata_get_ctx(r, mcf);
+    ctx = ngx_http_fermata_get_ctx(r);
     if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -282,7 +279,7 @@ ngx_http_fermata_admit(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
-    ctx->change = mcf->sh->change;
+    ctx->change = ngx_http_fermata_sh->change;
     ctx->bypassed = bypassed;
     ctx->exempt = bypassed;
     ctx->counted = 1;
@@ -342,7 +339,7 @@ ngx_http_fermata_node_variable(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    v->data = ctx->mcf->sh->nodes[ctx->served];
+    v->data = ngx_http_fermata_sh->nodes[ctx->served];
     v->len = ngx_strlen(v->data);
     v->valid = 1;
     v->no_cacheable = 0;

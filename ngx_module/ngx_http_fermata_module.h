@@ -134,7 +134,6 @@ typedef struct {
     ngx_queue_t                      queue;
     ngx_http_cleanup_t               cleanup;
     ngx_http_request_t              *request;
-    ngx_http_fermata_main_conf_t    *mcf;
     ngx_http_fermata_srv_conf_t     *ucf;
 
     ngx_atomic_uint_t                change;
@@ -153,16 +152,22 @@ typedef struct {
     ngx_event_t                     *cut;
     ngx_str_t                        page;
 
-    unsigned                         counted:1;
-    unsigned                         upgraded:1;
-    unsigned                         exempt:1;
-    unsigned                         bypassed:1;
-    unsigned                         passed:1;
-    unsigned                         blocked:1;
-    unsigned                         replacing:1;
-    unsigned                         replaced:1;
-    unsigned                         direct:1;
-    unsigned                         direct_done:1;
+    union {
+        uint32_t                     flags;
+
+        struct {
+            unsigned                 counted:1;
+            unsigned                 upgraded:1;
+            unsigned                 exempt:1;
+            unsigned                 bypassed:1;
+            unsigned                 passed:1;
+            unsigned                 blocked:1;
+            unsigned                 replacing:1;
+            unsigned                 replaced:1;
+            unsigned                 direct:1;
+            unsigned                 direct_done:1;
+        };
+    };
 } ngx_http_fermata_ctx_t;
 
 
@@ -212,8 +217,7 @@ ngx_int_t ngx_http_fermata_page_filter_init(ngx_conf_t *cf);
 
 /* requests on their way: ngx_http_fermata_upstream.c */
 
-ngx_http_fermata_ctx_t *ngx_http_fermata_get_ctx(ngx_http_request_t *r,
-    ngx_http_fermata_main_conf_t *mcf);
+ngx_http_fermata_ctx_t *ngx_http_fermata_get_ctx(ngx_http_request_t *r);
 char *ngx_http_fermata_nodes(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_fermata_upstream_init(ngx_conf_t *cf,
     ngx_http_fermata_main_conf_t *mcf);
@@ -222,9 +226,10 @@ void ngx_http_fermata_upgraded(ngx_http_fermata_ctx_t *ctx);
 
 /* each worker: ngx_http_fermata_worker.c */
 
-extern ngx_http_fermata_slot_t  *ngx_http_fermata_slot;
-extern ngx_queue_t               ngx_http_fermata_rides;
-extern ngx_uint_t                ngx_http_fermata_blind;
+extern ngx_http_fermata_shctx_t  *ngx_http_fermata_sh;
+extern ngx_http_fermata_slot_t   *ngx_http_fermata_slot;
+extern ngx_queue_t                ngx_http_fermata_rides;
+extern ngx_uint_t                 ngx_http_fermata_blind;
 
 ngx_int_t ngx_http_fermata_worker_init(ngx_cycle_t *cycle,
     ngx_http_fermata_main_conf_t *mcf);

@@ -45,8 +45,7 @@ static void ngx_http_fermata_save_session(ngx_peer_connection_t *pc,
  */
 
 ngx_http_fermata_ctx_t *
-ngx_http_fermata_get_ctx(ngx_http_request_t *r,
-    ngx_http_fermata_main_conf_t *mcf)
+ngx_http_fermata_get_ctx(ngx_http_request_t *r)
 {
     ngx_http_cleanup_t      *cln;
     ngx_http_fermata_ctx_t  *ctx;
@@ -73,15 +72,19 @@ ngx_http_fermata_get_ctx(ngx_http_request_t *r,
         }
     }
 
-    ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_fermata_ctx_t));
+    ctx = ngx_palloc(r->pool, sizeof(ngx_http_fermata_ctx_t));
     if (ctx == NULL) {
         return NULL;
     }
 
+    /* what concerns the upstream is set with the wrapper */
+
     ctx->request = r;
-    ctx->mcf = mcf;
+    ctx->change = 0;
     ctx->node = FM_GATE_NO_NODE;
     ctx->served = FM_GATE_NO_NODE;
+    ctx->cut = NULL;
+    ctx->flags = 0;
 
     ctx->cleanup.handler = ngx_http_fermata_cleanup;
     ctx->cleanup.data = ctx;
@@ -107,7 +110,9 @@ ngx_http_fermata_cleanup(void *data)
         ngx_delete_posted_event(ctx->cut);
     }
 
-    ngx_http_fermata_settle(ctx);
+    if (ctx->counted || ctx->upgraded) {
+        ngx_http_fermata_settle(ctx);
+    }
 }
 
 
@@ -294,10 +299,9 @@ static ngx_int_t
 ngx_http_fermata_init_peer(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us)
 {
-    ngx_http_upstream_t           *u;
-    ngx_http_fermata_ctx_t        *ctx;
-    ngx_http_fermata_srv_conf_t   *ucf;
-    ngx_http_fermata_main_conf_t  *mcf;
+    ngx_http_upstream_t          *u;
+    ngx_http_fermata_ctx_t       *ctx;
+    ngx_http_fermata_srv_conf_t  *ucf;
 
     ucf = ngx_http_conf_upstream_srv_conf(us, ngx_http_fermata_module);
 
@@ -305,9 +309,7 @@ ngx_http_fermata_init_peer(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_fermata_module);
-
-    ctx = ngx_http_fermata_get_ctx(r, mcf);
+    ctx = ngx_http_fermata_get_ctx(r);
     if (ctx == NULL) {
         return NGX_ERROR;
     }
@@ -318,7 +320,7 @@ ngx_http_fermata_init_peer(ngx_http_request_t *r,
 
         if (ctx->change == 0) {
             ctx->exempt = 1;
-            ctx->change = mcf->sh->change;
+            ctx->change = ngx_http_fermata_sh->change;
         }
 
         ctx->counted = 1;
@@ -379,7 +381,7 @@ ngx_http_fermata_limit_tries(ngx_peer_connection_t *pc,
     ngx_uint_t                i, n;
     ngx_http_fermata_node_t  *node;
 
-    word = ctx->mcf->sh->word;
+    word = ngx_http_fermata_sh->word;
 
     if (word == FM_GATE_WORD_OPEN) {
         return;
@@ -408,7 +410,7 @@ ngx_http_fermata_get_peer(ngx_peer_connection_t *pc, void *data)
 
     /* read again: the word may have changed while the body was read */
 
-    word = ctx->mcf->sh->word;
+    word = ngx_http_fermata_sh->word;
     tries = pc->tries;
 
     /* a balancer with a single server gives the same one for ever */
@@ -606,7 +608,7 @@ ngx_http_fermata_free_peer(ngx_peer_connection_t *pc, void *data,
     ngx_http_upstream_t  *u;
 
     u = ctx->request->upstream;
-    word = ctx->mcf->sh->word;
+    word = ngx_http_fermata_sh->word;
 
     if (ctx->direct) {
 
@@ -664,7 +666,7 @@ ngx_http_fermata_upgraded(ngx_http_fermata_ctx_t *ctx)
     }
 
     slot = ngx_http_fermata_slot;
-    sh = ctx->mcf->sh;
+    sh = ngx_http_fermata_sh;
 
     slot->websockets[ctx->node]++;
     slot->nodes[ctx->node]--;

@@ -28,6 +28,7 @@ static void ngx_http_fermata_cut_handler(ngx_event_t *ev);
 
 /* Set in init_process only: a failed reload must not touch them. */
 
+ngx_http_fermata_shctx_t             *ngx_http_fermata_sh;
 ngx_http_fermata_slot_t              *ngx_http_fermata_slot;
 ngx_queue_t                           ngx_http_fermata_rides;
 ngx_uint_t                            ngx_http_fermata_blind;
@@ -44,6 +45,7 @@ ngx_http_fermata_worker_init(ngx_cycle_t *cycle,
     ngx_http_fermata_main_conf_t *mcf)
 {
     ngx_http_fermata_mcf = mcf;
+    ngx_http_fermata_sh = mcf->sh;
     ngx_queue_init(&ngx_http_fermata_rides);
 
     ngx_http_fermata_slot = ngx_http_fermata_claim(mcf->sh);
@@ -136,7 +138,7 @@ ngx_http_fermata_look(void)
     ngx_atomic_uint_t          change;
     ngx_http_fermata_shctx_t  *sh;
 
-    sh = ngx_http_fermata_mcf->sh;
+    sh = ngx_http_fermata_sh;
 
     change = sh->change;
     ngx_memory_barrier();
@@ -179,7 +181,7 @@ ngx_http_fermata_sweep(void)
     ngx_http_fermata_ctx_t    *ctx;
     ngx_http_fermata_shctx_t  *sh;
 
-    sh = ngx_http_fermata_mcf->sh;
+    sh = ngx_http_fermata_sh;
     word = sh->word;
     next = NGX_HTTP_FERMATA_BEAT_MS;
 
@@ -341,7 +343,7 @@ ngx_http_fermata_close_idle(void)
     ngx_uint_t         i;
     ngx_connection_t  *c;
 
-    word = ngx_http_fermata_mcf->sh->word;
+    word = ngx_http_fermata_sh->word;
 
     if (word == FM_GATE_WORD_OPEN) {
         return;
@@ -411,8 +413,6 @@ ngx_http_fermata_is_denied_peer(ngx_connection_t *c, uint64_t word)
 void
 ngx_http_fermata_settle(ngx_http_fermata_ctx_t *ctx)
 {
-    ngx_http_fermata_shctx_t  *sh;
-
     if (ctx->upgraded) {
         ngx_http_fermata_slot->websockets[ctx->node]--;
 
@@ -432,9 +432,7 @@ ngx_http_fermata_settle(ngx_http_fermata_ctx_t *ctx)
     ctx->counted = 0;
     ctx->node = FM_GATE_NO_NODE;
 
-    sh = ctx->mcf->sh;
-
-    if (sh->word != FM_GATE_WORD_OPEN) {
-        ngx_http_fermata_ring(sh->bell);
+    if (ngx_http_fermata_sh->word != FM_GATE_WORD_OPEN) {
+        ngx_http_fermata_ring(ngx_http_fermata_sh->bell);
     }
 }

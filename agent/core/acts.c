@@ -134,6 +134,20 @@ judge_start(struct ag_core *core)
 	}
 }
 
+/* What was asked to be tried anew, and turns out to be well, has been tried: should it die later, that
+ * is a crash, and no reason to use the leave of that ask. */
+static bool
+note_try(struct ag_core *core)
+{
+	struct ag_memory memory = core->memory;
+
+	if (!memory.has_ask || memory.ask.app != FM_APP_GOAL_RUNNING ||
+	    memory.start_serial >= memory.ask.start_serial)
+		return true;
+	memory.start_serial = memory.ask.start_serial;
+	return ag_remember(core, &memory);
+}
+
 static void
 judge_ready(struct ag_core *core)
 {
@@ -153,7 +167,7 @@ judge_ready(struct ag_core *core)
 			  look->stale);
 	if (!fm_is_equal(text, core->look_text)) core->changed_at = core->now;
 	FM_COPY(core->look_text, text);
-	if (text[0] || core->health != AG_HEALTH_OK) return;
+	if (text[0] || core->health != AG_HEALTH_OK || !note_try(core)) return;
 	core->ready = true;
 	core->silences = 0;
 	core->crashes = 0;

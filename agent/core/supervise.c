@@ -10,6 +10,7 @@
 #define CRASH_WINDOW_MS (10 * 60 * 1000)
 #define BACKOFF_MS 1000
 #define BACKOFF_MAX_MS 60000
+#define SILENT_SHARE 5 /* of start_poll_ms, while nothing listens */
 #define TURNS_MAX 64 /* rows that one event may pass through; more is a fault of the table */
 
 /* ---- what the other files of the core use ---- */
@@ -249,6 +250,15 @@ ag_on_spawned(struct ag_core *core, bool ok, const char *why, struct fm_mono now
 	step(core);
 }
 
+/* A closed port costs nobody anything; each early answer is an error line in the application's log. */
+static int64_t
+pause_after_probe(const struct ag_core *core)
+{
+	if (core->ready) return core->limits.poll_ms;
+	if (core->health == AG_HEALTH_SILENT) return core->limits.start_poll_ms / SILENT_SHARE;
+	return core->limits.start_poll_ms;
+}
+
 void
 ag_on_probe(struct ag_core *core, enum ag_health health, const char *text, struct fm_mono now)
 {
@@ -274,8 +284,7 @@ ag_on_probe(struct ag_core *core, enum ag_health health, const char *text, struc
 		core->health = health;
 		FM_COPY(core->health_text, text);
 	}
-	core->probe_at = fm_mono_after(core->now, core->ready ? core->limits.poll_ms
-							      : core->limits.start_poll_ms);
+	core->probe_at = fm_mono_after(core->now, pause_after_probe(core));
 	step(core);
 }
 

@@ -33,7 +33,7 @@ struct ag_limits {
 	int64_t term_ms;       /* TERM to KILL; default 15 s (nocobase: ends by itself in 0.5-3.5 s) */
 	int64_t kill_ms;       /* KILL to "cannot be killed"; default 10 s */
 	int64_t poll_ms;       /* between probes while ready; default 1 s */
-	int64_t start_poll_ms; /* between probes while starting; default 500 ms */
+	int64_t start_poll_ms; /* between probes while starting; default 500 ms; a fifth while silent */
 	int64_t stuck_ms;      /* no change of what it says while starting: FAILED; default 15 min */
 	int64_t retry_ms;      /* between tries of an act that failed by itself; default 1 s */
 };

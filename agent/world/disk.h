@@ -3,6 +3,7 @@
 #define AG_WORLD_DISK_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/err.h"
 #include "wire/ask.h"

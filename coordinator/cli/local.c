@@ -46,7 +46,7 @@ static void
 become(const char *program, const char *folder, const char *file)
 {
 	char self[1024], path[1200];
-	const char *places[] = { "", folder };
+	const char *places[] = { "", folder, "../sbin/" };
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	char *argv[] = { (char *)(uintptr_t)program, (char *)(uintptr_t) "--check",
 			 (char *)(uintptr_t) "--config", (char *)(uintptr_t)file, NULL };
@@ -55,7 +55,7 @@ become(const char *program, const char *folder, const char *file)
 		self[n] = '\0';
 		char *slash = strrchr(self, '/');
 		if (slash) slash[1] = '\0';
-		for (size_t i = 0; i < 2; i++) {
+		for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
 			FM_FORMAT(path, "%s%s%s", self, places[i], program);
 			(void)execv(path, argv);
 		}

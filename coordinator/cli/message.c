@@ -231,7 +231,6 @@ co_json_message(FILE *out, const ProtobufCMessage *message)
 	fputc('{', out);
 	for (unsigned i = 0; i < message->descriptor->n_fields; i++) {
 		const ProtobufCFieldDescriptor *field = &message->descriptor->fields[i];
-		if (!is_set(message, field)) continue;
 		fprintf(out, "%s\"%s\": ", comma, field->name);
 		comma = ", ";
 		if (is_list(field))

@@ -11,11 +11,13 @@
 #include "base/text.h"
 #include "coordinator/cli/live.h"
 #include "coordinator/cli/message.h"
+#include "coordinator/cli/progress.h"
 #include "coordinator/cli/render.h"
 #include "coordinator/cli/screen.h"
 #include "wire/ask.h"
 
 #define HELD_MAX 16
+#define WAITING_MS 5000
 
 struct co_output {
 	enum co_way way;
@@ -24,10 +26,11 @@ struct co_output {
 	Fermata__ControlEvent *held[HELD_MAX]; /* an answer, until its End */
 	unsigned held_count;
 	Fermata__ControlEvent *status, *run; /* the last of each */
-	bool status_is_newer;		     /* and tells of the run too */
 	char notice[FM_TEXT_SIZE];
-	char state[32]; /* of the run, as last told in lines */
-	char *printed;	/* what a watch printed last */
+	char state[32];			 /* of the run, as last told in lines */
+	char waiting_step[FM_NAME_SIZE]; /* the last "waiting" that was told in lines */
+	int64_t waiting_ms;
+	char *printed; /* what a watch printed last */
 };
 
 static bool
@@ -98,7 +101,6 @@ draw(struct co_output *o)
 			.notice = o->notice,
 			.hint = "Ctrl-C leaves; the run goes on",
 		};
-		if (live.status && o->status_is_newer) live.run = live.status->run;
 		if (live.run && live.run->ended_ms) live.hint = NULL;
 		co_live_render(out, &look, &live);
 	}
@@ -122,11 +124,25 @@ tell_state(struct co_output *o, const struct co_look *look, const Fermata__RunSt
 	co_render_end(stderr, look, &words);
 }
 
+/* What a step waits for may change many times a second; a line now and then is enough for a log. */
+static bool
+is_chatter(struct co_output *o, const Fermata__ControlEvent *event)
+{
+	if (event->what_case != FERMATA__CONTROL_EVENT__WHAT_EVENT) return false;
+	if (strcmp(event->event->kind, "waiting") != 0) return false;
+	bool is_new = !fm_is_equal(o->waiting_step, event->event->step);
+	if (!is_new && event->event->at_ms - o->waiting_ms < WAITING_MS) return true;
+	FM_COPY(o->waiting_step, event->event->step);
+	o->waiting_ms = event->event->at_ms;
+	return false;
+}
+
 static void
 tell(struct co_output *o, const Fermata__ControlEvent *event)
 {
 	struct co_look look = look_at(o, STDERR_FILENO);
 
+	if (is_chatter(o, event)) return;
 	switch ((int)event->what_case) {
 	case FERMATA__CONTROL_EVENT__WHAT_EVENT:
 	case FERMATA__CONTROL_EVENT__WHAT_EVENTS:
@@ -217,14 +233,15 @@ remember(struct co_output *o, Fermata__ControlEvent *event)
 	if (event->what_case == FERMATA__CONTROL_EVENT__WHAT_STATUS) place = &o->status;
 	if (event->what_case == FERMATA__CONTROL_EVENT__WHAT_RUN) place = &o->run;
 	if (!place) {
+		bool is_event = event->what_case == FERMATA__CONTROL_EVENT__WHAT_EVENT;
+		if (is_event && o->run && event->event->run == o->run->run->run) {
+			co_progress(o->run->run, event->event);
+		}
 		co_event_free(event);
 		return;
 	}
 	co_event_free(*place);
 	*place = event;
-	o->status_is_newer = place == &o->status && o->run && event->status->run &&
-			     event->status->run->run == o->run->run->run &&
-			     event->status->run->n_steps > 0;
 }
 
 void

@@ -110,7 +110,7 @@ gates(FILE *out, const struct co_look *look, const Fermata__ClusterStatus *statu
 }
 
 static void
-run(FILE *out, const struct co_look *look, const Fermata__RunStatus *r)
+run(FILE *out, const struct co_look *look, const Fermata__RunStatus *r, const char *summary)
 {
 	char title[FM_TEXT_SIZE], times[200];
 
@@ -123,7 +123,7 @@ run(FILE *out, const struct co_look *look, const Fermata__RunStatus *r)
 		if (*s->waiting_for) fprintf(out, "  waiting for %s\n", s->waiting_for);
 	}
 	if (*r->why) fprintf(out, "  failed first: %s\n", r->why);
-	if (*r->text) fprintf(out, "  now: %s\n", r->text);
+	if (*r->text && strcmp(r->text, summary) != 0) fprintf(out, "  now: %s\n", r->text);
 	if (*r->next) fprintf(out, "  next: %s\n", r->next);
 }
 
@@ -139,5 +139,5 @@ co_render_status(FILE *out, const struct co_look *look, const Fermata__ClusterSt
 		fputc('\n', out);
 		gates(out, look, status);
 	}
-	if (status->run && status->run->run) run(out, look, status->run);
+	if (status->run && status->run->run) run(out, look, status->run, status->summary);
 }

@@ -163,7 +163,7 @@ begins_run(const struct session *s)
 	const char *at = s->parsed->command->usage;
 	struct co_token token;
 
-	/* rollback may do either. */
+	/* rollback may do either, and which it did cannot be told afterwards. */
 	while (co_usage_next(&at, &token)) {
 		if (token.type == CO_TYPE_RUN) return false;
 	}
@@ -185,7 +185,7 @@ on_up(void *arg, struct fm_peer *peer, const Fermata__Hello *hello, const Fermat
 	s->is_lost = false;
 	if (s->way != CO_WAY_ANSWER) arm_limit(s, ANSWER_MS);
 	if (s->asked && (s->run || !reads)) {
-		s->searching = !s->run && begins_run(s);
+		s->searching = !s->run;
 		send_attach(s);
 	} else {
 		send_command(s);
@@ -208,7 +208,7 @@ on_down(void *arg, struct fm_peer *peer, const char *why)
 	}
 	if (s->is_lost) return;
 	s->is_lost = true;
-	if (s->way == CO_WAY_ANSWER && !reads) {
+	if (!reads && !s->run && !begins_run(s)) {
 		end_by(s, co_end_unknown);
 		return;
 	}

@@ -246,7 +246,6 @@ plan_what(struct co_parsed *parsed, const char *value, struct fm_err *err)
 {
 	const struct co_command *planned = co_command_find(value);
 
-	if (parsed->planned) return fm_fail(err, FM_ERR_CONFIG, 0, "two commands to plan");
 	if (!planned) {
 		return fm_fail(err, FM_ERR_CONFIG, 0, "there is no command '%.60s' to plan", value);
 	}

@@ -3,6 +3,7 @@
 import time
 
 from stage import checks
+from stage.place import StageError, wait_for
 from stage.visitors import Visitors
 
 LOAD = {"sockets": 5, "lists": 20, "page_loads": 5, "writes": 20, "token": "stand-in", "limit": 60}
@@ -19,8 +20,13 @@ def versions(cluster):
     return {node["name"]: (node["app"], node["running"]) for node in status["nodes"]}
 
 
-def everywhere(cluster, version):
-    return versions(cluster) == {node.name: ("ready", version) for node in cluster.nodes}
+def everywhere(cluster, version, limit=5):
+    """Does every node say that it is ready on this version, soon?"""
+    wanted = {node.name: ("ready", version) for node in cluster.nodes}
+    try:
+        return wait_for(lambda: versions(cluster) == wanted, limit, "all ready", every=0.1)
+    except StageError:
+        return False
 
 
 def watched(cluster, *argv, expect=0, **load):

@@ -1,4 +1,5 @@
 """Debian's nginx with the module, in a prefix of its own, ended by pid."""
+import functools
 import glob
 import os
 import pathlib
@@ -15,6 +16,7 @@ NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin")
 ASAN = bool(os.environ.get("FERMATA_GATE_ASAN"))
 
 
+@functools.lru_cache(None)
 def module():
     """The module under test: FERMATA_GATE_MODULE, or built here (incremental)."""
     given = os.environ.get("FERMATA_GATE_MODULE")
@@ -67,6 +69,7 @@ load_module {module};
 user www-data;
 worker_processes {workers};
 pid nginx.pid;
+{env}
 error_log error.log {level};
 events {{ worker_connections 512; {events} }}
 http {{
@@ -126,7 +129,10 @@ class Gate:
         self.pids = set()
         addresses = {n: f"127.0.0.1:{node.port}" for n, node in backends.nodes.items()}
         self.values = dict(
-            module=module(), workers=4, level="notice", events="", default="", balancer="",
+            module=module(), workers=4,
+            # nginx hands nothing down to a new binary but what it is told to
+            env="env LD_PRELOAD; env ASAN_OPTIONS; env UBSAN_OPTIONS;" if ASAN else "",
+            level="notice", events="", default="", balancer="",
             keepalive="keepalive 16;", http="", location="", server="", listen="", port=self.port,
             servers=" ".join(f"server {a};" for a in addresses.values()),
             nodes=" ".join(f"{n}={a}" for n, a in addresses.items()),

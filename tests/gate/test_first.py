@@ -1,8 +1,11 @@
 """The gate before anything, and its plain flips."""
+import http.client
 import json
+import time
 
 import wire
 from client import request, status
+from wait import wait_for
 
 
 def test_closed_without_state(gate, backends):
@@ -51,7 +54,12 @@ def test_variables(open_gate, coordinator):
     request(open_gate.port, "/seen")
     coordinator.ask(wire.CLOSED, epoch=7, seq=9)
     request(open_gate.port, "/refused")
-    log = (open_gate.prefix / "access.log").read_text().splitlines()
+    log = []
+
+    def written():
+        log[:] = (open_gate.prefix / "access.log").read_text().splitlines()
+        return len(log) == 2
+    wait_for(written, 5, "two lines in the log")
     assert " 200 open app" in log[0] and " 1.1 0 " in log[0]
     assert " 503 closed - 7.9 0 " in log[1]
 
@@ -88,18 +96,15 @@ def test_words_change_without_a_new_voice(gate, coordinator):
     assert "first" in request(gate.port).text
     coordinator.send_ask(wire.CLOSED, seq=coordinator.seq, message="second")
     coordinator.wait_report(lambda r: r["seq"] == coordinator.seq)
-    from wait import wait_for
     wait_for(lambda: "second" in request(gate.port).text, 5, "the other words")
 
 
 def test_retry_after_from_eta(gate, coordinator):
-    import time
     coordinator.ask(wire.CLOSED, back_at=int(time.time()) + 300)
     assert 290 <= int(request(gate.port).getheader("Retry-After")) <= 300
 
 
 def test_methods(gate, coordinator, backends):
-    import http.client
     coordinator.ask(wire.CLOSED)
     conn = http.client.HTTPConnection("127.0.0.1", gate.port, timeout=10)
     for method, body in (("GET", None), ("HEAD", None), ("POST", b"x" * 20000), ("GET", None),
@@ -120,7 +125,7 @@ def test_bypass(gate, coordinator, backends):
     assert request(gate.port, "/me", Cookie="fermata=0").status == 503
     assert request(gate.port, "/me", Cookie="other=1").status == 503
     assert [r[2] for n in backends.nodes.values() for r in n.requests] == ["/me"]
-    assert " 200 closed app" in (gate.prefix / "access.log").read_text()
+    wait_for(lambda: " 200 closed app" in (gate.prefix / "access.log").read_text(), 5)
 
 
 def test_off_passes_when_closed(gate, backends):

@@ -1,5 +1,5 @@
 """Flips, pins and drains with visitors on the gate."""
-import threading
+import socket
 import time
 
 import pytest
@@ -93,6 +93,29 @@ def test_drain_one(make_gate, coordinator, backends, balancer):
     assert set(load.statuses()) == {200} and load.faults == []
 
 
+def test_idle_connections_close(open_gate, coordinator, backends):
+    """Also when no other request comes that would meet one of them."""
+    for path in range(24):
+        assert request(open_gate.port, f"/{path}").status == 200
+    held = [Ahead(open_gate.port, f"/hold/{i}") for i in range(6)]
+    wait_for(lambda: backends.total() == 30, 5)
+    on_two = [r[2] for r in backends["app2"].requests if r[2].startswith("/hold")]
+    assert backends["app2"].connections > len(on_two) > 0
+    coordinator.ask(wire.OPEN, drained=["app2"])
+    wait_for(lambda: backends["app2"].connections == len(on_two), 3, "idle ones to close")
+    for path in on_two:
+        backends.release("app2", path)
+    wait_for(lambda: backends["app2"].connections == 0, 3, "the last ones to close")
+    assert backends["app1"].connections > 0 and backends["app3"].connections > 0
+    for name in ("app1", "app3"):
+        for r in backends[name].requests:
+            backends.release(name, r[2])
+    assert [h.done().answer.status for h in held] == [200] * 6
+    coordinator.ask(wire.CLOSED)
+    wait_for(lambda: sum(n.connections for n in backends.nodes.values()) == 0, 3,
+             "all idle ones to close")
+
+
 def test_pin_to_what_the_balancer_gave_up(make_gate, coordinator, backends):
     """max_fails has put the pinned node aside: it is tried all the same, the others never."""
     gate = make_gate(workers=1, servers="server 127.0.0.1:{0} max_fails=1 fail_timeout=60s; "
@@ -123,7 +146,9 @@ def test_pinned_node_down(make_gate, coordinator, backends):
     assert request(gate.port, "/api/x").getheader("Content-Type") == "application/json"
 
 
-def test_all_drained_is_the_page(open_gate, coordinator, backends):
+def test_all_drained_is_the_page(make_gate, coordinator, backends):
+    open_gate = make_gate(workers=1).start()
+    coordinator.wait_up()
     coordinator.ask(wire.OPEN, drained=["app1", "app2", "app3"])
     assert request(open_gate.port).status == 503
     # a way that the handler does not see: the wrapper finds no node
@@ -132,11 +157,14 @@ def test_all_drained_is_the_page(open_gate, coordinator, backends):
     assert int(answer.getheader("Content-Length")) == len(answer.text.encode())
     assert request(open_gate.port, "/health", Accept="application/json").text[0] == "{"
     assert backends.total() == 0
+    # no node has been blamed for it
+    coordinator.ask(wire.OPEN)
+    assert {request(open_gate.port).getheader("X-Node") for _ in range(6)} == {
+        "app1", "app2", "app3"}
 
 
 def test_drain_while_body_is_read(open_gate, coordinator, backends):
     """Admitted before, sent on after: it goes where it still may."""
-    import socket
     conns = []
     for _ in range(6):
         s = socket.create_connection(("127.0.0.1", open_gate.port), 10)
@@ -153,7 +181,6 @@ def test_drain_while_body_is_read(open_gate, coordinator, backends):
 
 def test_close_while_body_is_read(open_gate, coordinator, backends):
     """An upload that was let through is in flight: it is waited for, and ends well."""
-    import socket
     s = socket.create_connection(("127.0.0.1", open_gate.port), 10)
     s.sendall(b"POST /up HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345")
     wait_for(lambda: status(open_gate.port)["in_flight"] == 1, 5, "the upload")
@@ -233,7 +260,9 @@ def test_websockets_on_pin(open_gate, coordinator):
 def test_bypassed_websocket(open_gate, coordinator):
     """One of before is closed with all others; one of after stays, also over other words."""
     cookie = {"Cookie": "fermata=1"}
+    coordinator.ask(wire.PINNED, pinned="app1")
     before = WebSocket(open_gate.port, **cookie)
+    assert before.echo()
     coordinator.ask(wire.CLOSED)
     assert before.closed_at()
     after = WebSocket(open_gate.port, **cookie)
@@ -246,7 +275,6 @@ def test_bypassed_websocket(open_gate, coordinator):
 
 def test_cut_after(open_gate, coordinator, backends):
     """A request that takes too long gets the page, not a broken connection."""
-    import socket
     slow = Ahead(open_gate.port, "/hold/long")
     upload = socket.create_connection(("127.0.0.1", open_gate.port), 10)
     upload.sendall(b"POST /up HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345")
@@ -282,11 +310,15 @@ def test_cut_spares_the_others(open_gate, coordinator, backends):
 
 
 def test_retry_goes_to_an_allowed_node(make_gate, coordinator, backends):
-    gate = make_gate(location="proxy_next_upstream error timeout http_500 non_idempotent;").start()
+    gate = make_gate(location="proxy_next_upstream error timeout http_500 non_idempotent;",
+                     servers=" ".join(f"server 127.0.0.1:{n.port} max_fails=0;"
+                                      for n in backends.nodes.values())).start()
     coordinator.wait_up()
     coordinator.ask(wire.OPEN, drained=["app1"])
     for _ in range(10):
+        # the last node's own answer, after the first one's
         assert request(gate.port, "/fail").status == 500
+    assert backends.total() == 20
     assert backends["app1"].requests == []
     assert len(backends["app2"].requests) and len(backends["app3"].requests)
 
@@ -312,7 +344,6 @@ def test_one_node_is_just_being_stopped(make_gate, coordinator, backends):
 def test_many_flips(open_gate, coordinator, backends):
     """Modes in all orders with load: every answer is one that was allowed at its time."""
     load = Load(open_gate.port, clients=8)
-    stop = threading.Event()
     try:
         for i in range(30):
             mode = (wire.OPEN, wire.CLOSED, wire.PINNED)[i % 3]
@@ -331,6 +362,5 @@ def test_many_flips(open_gate, coordinator, backends):
                 assert {s for s, _ in inside} == {200}
                 assert i % 4 or "app1" not in {n for _, n in inside}
     finally:
-        stop.set()
         load.stop()
     assert load.faults == []

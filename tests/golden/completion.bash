@@ -20,7 +20,7 @@ _fermata()
 	"") words=" status plan startup stop restart upgrade maintenance page approve reject pause resume retry abort rollback runs show attach doctor config completion help" ;;
 	"status") words=" --watch" ;;
 	"plan") words=" startup stop restart upgrade maintenance page rollback" ;;
-	"startup") words=" --detach" ;;
+	"startup") words=" --to --detach" ;;
 	"stop") words=" --detach" ;;
 	"restart") words=" --detach" ;;
 	"upgrade") words=" --to --yes --no-backup --detach --max-downtime" ;;

@@ -16,7 +16,7 @@ PRINTED = [
     ("fermata.scd", "coordinator/fermata", "--print-commands"),
     ("coordinator-options.scd", "coordinator/fermata-coordinator", "--print-options"),
     ("procedures.scd", "coordinator/fermata-coordinator", "--print-procedures"),
-    ("agent-options.scd", "agent/fermata-agent", "--print-options"),
+    ("agent-options.scd", "agent/fermata-agent", "--options"),
 ]
 
 

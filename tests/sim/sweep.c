@@ -2,6 +2,7 @@
  * seeds. Exit 0: no violation, nothing stuck. Every failure is printed as the arguments that
  * repeat it. */
 #include <argp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 
 #define SHOWN_MOST 12
 #define WORKERS_MOST 8
+#define QUICK_PAIRS 8 /* of the pairs, --quick runs one in so many; of the rest all */
 
 /* Every way a procedure is begun that makes its rows differ. */
 static const struct variant {
@@ -41,13 +43,14 @@ struct sweep {
 	uint64_t count;        /* plans made; every worker makes all and runs its share */
 	uint64_t shown;
 	unsigned thin;         /* run one plan of so many */
+	bool first;            /* end with the first failure */
 	struct sim_tally tally[VARIANTS];
 };
 
 struct settings {
 	uint64_t runs, seed;
 	unsigned thin, workers;
-	bool verbose, golden;
+	bool first, quick;
 	const char *variant;
 	unsigned fault_count;
 	struct sim_fault faults[SIM_FAULTS];
@@ -77,6 +80,7 @@ try_plan(struct sweep *s, unsigned v, const struct sim_plan *plan)
 	printf("%s\n", s->world->violation);
 	print_plan(variants[v].name, plan);
 	fflush(stdout);
+	if (s->first) _exit(1);
 }
 
 static unsigned
@@ -178,6 +182,7 @@ sweep_all(struct sweep *s, const struct settings *settings)
 {
 	for (unsigned v = 0; v < VARIANTS; v++)
 		sweep_singles(s, v);
+	if (settings->quick) s->thin = QUICK_PAIRS;
 	sweep_pairs(s, 1);
 	s->thin = 0;
 	sweep_seeds(s, settings->seed, settings->runs);
@@ -223,14 +228,16 @@ run_workers(const struct settings *settings)
 {
 	struct sim_tally sum[VARIANTS], one[VARIANTS];
 	int pipes[WORKERS_MOST][2];
+	pid_t pids[WORKERS_MOST];
 	int failed = 0;
 
 	memset(sum, 0, sizeof(sum));
 	for (unsigned i = 0; i < settings->workers; i++) {
 		CHECK(pipe(pipes[i]) == 0);
-		if (fork() == 0) {
+		pids[i] = fork();
+		if (pids[i] == 0) {
 			struct sweep s = { .worker = i, .workers = settings->workers,
-					   .thin = settings->thin };
+					   .thin = settings->thin, .first = settings->first };
 
 			s.world = calloc(1, sizeof(*s.world));
 			CHECK(s.world != NULL);
@@ -250,8 +257,10 @@ run_workers(const struct settings *settings)
 			got += (size_t)n;
 		}
 		if (got != sizeof(one)) {
-			printf("worker %u died\n", i);
+			printf("worker %u ended early\n", i);
 			failed = 1;
+			for (unsigned k = 0; settings->first && k < settings->workers; k++)
+				kill(pids[k], SIGKILL);
 			continue;
 		}
 		for (unsigned v = 0; v < VARIANTS; v++)
@@ -324,6 +333,12 @@ parse(int key, char *arg, struct argp_state *state)
 		if (key == 't') s->thin = (unsigned)n;
 		if (key == 'w') s->workers = n < 1 ? 1 : n > WORKERS_MOST ? WORKERS_MOST : (unsigned)n;
 		return 0;
+	case '1':
+		s->first = true;
+		return 0;
+	case 'q':
+		s->quick = true;
+		return 0;
 	case 'p':
 		s->variant = arg;
 		return 0;
@@ -344,6 +359,8 @@ main(int argc, char **argv)
 		{ "seed", 's', "N", 0, "the first seed (default 1)", 0 },
 		{ "thin", 't', "N", 0, "of the sweeps' plans run one in N (default 1: all)", 0 },
 		{ "workers", 'w', "N", 0, "processes (default: one a core)", 0 },
+		{ "quick", 'q', NULL, 0, "all single faults, and some of the pairs", 0 },
+		{ "first", '1', NULL, 0, "end with the first failure", 0 },
 		{ "plan", 'p', "NAME", 0, "one run of this plan, told in full", 0 },
 		{ "fault", 'f', "KIND:TARGET@eN|sN", 0, "with --plan: at effect or row N", 0 },
 		{ 0 },

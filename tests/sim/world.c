@@ -10,8 +10,9 @@
 #include "tests/sim/heap.h"
 
 #define LONGEST_MS (8 * 3600 * 1000)
-#define SETTLE_MS 15000
-#define SETTLE_HURT_MS 90000
+#define SETTLE_MS 6000
+#define SETTLE_HURT_MS 16000
+#define SETTLE_REBOOT_MS 45000
 
 /* A cluster that serves, kept from a startup without faults, and one that was upgraded. */
 struct rest {
@@ -230,6 +231,16 @@ is_over(const struct sim_world *w)
 	return w->state.last_run >= w->run && w->state.run.state == CO_RUN_ENDED;
 }
 
+/* How long what was hurt needs to come back, at most. */
+static int64_t
+settle_ms(const struct sim_world *w)
+{
+	for (unsigned i = 0; i < w->plan.fault_count; i++)
+		if (w->plan.faults[i].kind == SIM_HOST_REBOOT || w->plan.faults[i].kind == SIM_DB_AWAY)
+			return SETTLE_REBOOT_MS;
+	return w->plan.fault_count == 0 ? SETTLE_MS : SETTLE_HURT_MS;
+}
+
 /* Until the run is over and the dust has settled. False: it never was over. */
 static bool
 loop(struct sim_world *w, struct sim_tally *tally)
@@ -254,8 +265,7 @@ loop(struct sim_world *w, struct sim_tally *tally)
 		sim_check(w);
 		look_around(w);
 		tally->events++;
-		if (is_over(w) && until == LONGEST_MS)
-			until = w->now + (w->plan.fault_count == 0 ? SETTLE_MS : SETTLE_HURT_MS);
+		if (is_over(w) && until == LONGEST_MS) until = w->now + settle_ms(w);
 	}
 	return is_over(w);
 }

@@ -24,7 +24,7 @@ db_restore_name(const struct db_job *job, char dst[DB_NAME_SIZE])
 }
 
 int
-db_find(struct db_job *job, const char *name, char mark[DB_MARK_SIZE], struct fm_err *err)
+db_find_comment(struct db_job *job, const char *name, char **ret, struct fm_err *err)
 {
 	_cleanup_(db_result_free) PGresult *result = db_query_with(
 		&job->admin, err,
@@ -32,8 +32,18 @@ db_find(struct db_job *job, const char *name, char mark[DB_MARK_SIZE], struct fm
 		&name);
 
 	if (!result) return fm_wrap(err, "look for database %s", name);
-	if (mark) fm_copy(mark, DB_MARK_SIZE, db_field(result, 0, 0));
+	*ret = fm_strdup(db_field(result, 0, 0));
 	return PQntuples(result) > 0;
+}
+
+int
+db_find(struct db_job *job, const char *name, char mark[DB_MARK_SIZE], struct fm_err *err)
+{
+	_cleanup_free_ char *comment = NULL;
+	int found = db_find_comment(job, name, &comment, err);
+
+	if (mark) fm_copy(mark, DB_MARK_SIZE, comment);
+	return found;
 }
 
 int
@@ -63,7 +73,8 @@ db_mark(struct db_job *job, const char *name, const char *mark, struct fm_err *e
 	"select format('create database %I owner %I template template0 encoding %L "               \
 	"lc_collate %L lc_ctype %L" more ", $2::text, case when d.datname = 'template1' "          \
 	"then $3 else pg_get_userbyid(datdba) end, pg_encoding_to_char(encoding), "                \
-	"datcollate, datctype, spcname"
+	"datcollate, datctype, case spcname when 'pg_default' then '' else format(' tablespace %I', "      \
+	"spcname) end"
 #define CREATE_FROM                                                                                \
 	") from pg_database d join pg_tablespace t on t.oid = dattablespace "                      \
 	"where datname in ($1, 'template1') order by datname <> $1 limit 1"
@@ -76,11 +87,10 @@ static const char *
 create_query(int server)
 {
 	if (server >= 170000)
-		return CREATE_LIKE(" tablespace %I strategy wal_log%s'") PROVIDER("datlocale") CREATE_FROM;
+		return CREATE_LIKE("%s strategy wal_log%s'") PROVIDER("datlocale") CREATE_FROM;
 	if (server >= 150000)
-		return CREATE_LIKE(" tablespace %I strategy wal_log%s'")
-			PROVIDER("daticulocale") CREATE_FROM;
-	return CREATE_LIKE(" tablespace %I'") CREATE_FROM;
+		return CREATE_LIKE("%s strategy wal_log%s'") PROVIDER("daticulocale") CREATE_FROM;
+	return CREATE_LIKE("%s'") CREATE_FROM;
 }
 
 int
@@ -101,6 +111,10 @@ db_create(struct db_job *job, const char *name, struct fm_err *err)
 	char sql[DB_SQL_SIZE];
 
 	if (db_create_sql(job, name, sql, err) < 0) return -1;
+	if (db_run(&job->admin, err, "%s", sql) == 0) return 0;
+	if (!db_is_state(&job->admin, "42P04")) return fm_wrap(err, "make database %s", name);
+	/* The server has finished what it was told by an earlier job that was killed. */
+	if (db_drop(job, name, err) < 0) return -1;
 	if (db_run(&job->admin, err, "%s", sql) < 0) return fm_wrap(err, "make database %s", name);
 	return 0;
 }
@@ -112,9 +126,26 @@ db_drop(struct db_job *job, const char *name, struct fm_err *err)
 	return fm_wrap(err, "drop database %s", name);
 }
 
+int
+db_drop_copies(struct db_job *job, unsigned *ret_count, struct fm_err *err)
+{
+	const char *const values[] = { job->order->database };
+	_cleanup_(db_result_free) PGresult *result = db_query_with(
+		&job->admin, err,
+		"select datname from pg_database where datname ~ '^fermata_(scratch|restore)_[0-9]+_' and "
+		"regexp_replace(datname, '^fermata_(scratch|restore)_[0-9]+_', '') = $1",
+		1, values);
+
+	if (!result) return fm_wrap(err, "look for databases");
+	for (int i = 0; i < PQntuples(result); i++)
+		if (db_drop(job, db_field(result, i, 0), err) < 0) return -1;
+	if (ret_count) *ret_count = (unsigned)PQntuples(result);
+	return 0;
+}
+
 /* Statements that make $2 as $1 is. A list of names is kept as it was written. */
 static const char carry_query[] =
-	"with d as (select oid, * from pg_database where datname = $1) "
+	"with d as (select * from pg_database where datname = $1) "
 	"select format('alter database %I connection limit %s', $2::text, datconnlimit) from d "
 	"union all select format(case setrole when 0 then 'alter database %1$I set %3$I to %4$s' else "
 	"'alter role %2$I in database %1$I set %3$I to %4$s' end, $2::text, "

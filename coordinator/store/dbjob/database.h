@@ -23,6 +23,8 @@ char *db_restore_name(const struct db_job *job, char dst[DB_NAME_SIZE]);
 
 /* Whether it exists, with its comment. 1, 0, or -1 with err. */
 int db_find(struct db_job *job, const char *name, char mark[DB_MARK_SIZE], struct fm_err *err);
+/* The same with the whole comment in fresh memory, "" when there is none. */
+int db_find_comment(struct db_job *job, const char *name, char **ret, struct fm_err *err);
 /* The name of a database of ours with this mark; 1, 0, or -1. */
 int db_find_mark(struct db_job *job, const char *mark, char name[DB_NAME_SIZE], struct fm_err *err);
 
@@ -33,6 +35,10 @@ int db_mark(struct db_job *job, const char *name, const char *mark, struct fm_er
 int db_create_sql(struct db_job *job, const char *name, char sql[DB_SQL_SIZE], struct fm_err *err);
 int db_create(struct db_job *job, const char *name, struct fm_err *err);
 int db_drop(struct db_job *job, const char *name, struct fm_err *err);
+
+/* Drops every scratch and restore database of the application's database; how many goes to *ret_count
+ * (may be NULL). */
+int db_drop_copies(struct db_job *job, unsigned *ret_count, struct fm_err *err);
 
 /* Gives `to` what a dump of `from` does not carry: settings, rights, the limit of connections. */
 int db_carry_over(struct db_job *job, const char *from, const char *to, struct fm_err *err);

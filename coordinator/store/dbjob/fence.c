@@ -131,6 +131,7 @@ db_fence(struct db_job *job, struct fm_err *err)
 	    db_read_fence(job, err) < 0 || close_role(job, err) < 0 || await_arriving(job, err) < 0 ||
 	    end_backends(job, err) < 0)
 		return -1;
+	job->may_login = false;
 	db_say(job, "the role \"%s\" may not log in, %u of its backends were ended", job->order->role,
 	       job->report.backends);
 	return 0;

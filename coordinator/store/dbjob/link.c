@@ -52,6 +52,18 @@ read_refusal(struct db_link *link, const char *message)
 	if (strstr(message, "is not permitted to log in")) link->is_fenced = true;
 }
 
+/* People read the words; the state has a field of its own. */
+static void
+drop_state(char *text, const char *state)
+{
+	char shown[DB_STATE_SIZE + 4];
+	char *at;
+
+	FM_FORMAT(shown, " %s: ", state);
+	at = fm_is_empty(state) ? NULL : strstr(text, shown);
+	if (at) memmove(at, at + strlen(shown) - 1, strlen(at + strlen(shown) - 1) + 1);
+}
+
 static int
 refuse(struct db_link *link, struct fm_err *err)
 {
@@ -62,6 +74,7 @@ refuse(struct db_link *link, struct fm_err *err)
 	read_refusal(link, PQerrorMessage(link->conn));
 	location = strstr(text, " LOCATION: ");
 	if (location) *location = '\0';
+	drop_state(text, link->sqlstate);
 	db_link_close(link);
 	return fm_fail(err, FM_ERR_DATABASE, 0, "%s", text);
 }

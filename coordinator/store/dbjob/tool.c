@@ -63,6 +63,13 @@ set_environment(const struct db_job *job, const struct db_tool *tool)
 	for (PQconninfoOption *o = options; o && o->keyword; o++)
 		if (o->envvar && o->val) setenv(o->envvar, o->val, 1);
 	if (tool->database) setenv("PGDATABASE", tool->database, 1);
+	if (tool->options) {
+		char all[1000] = "";
+		const char *had = getenv("PGOPTIONS");
+
+		FM_FORMAT(all, "%s %s", had ? had : "", tool->options);
+		setenv("PGOPTIONS", all, 1);
+	}
 	setenv("PGAPPNAME", "fermata-dbjob", 1);
 	setenv("LC_ALL", "C", 1);
 }

@@ -195,12 +195,34 @@ test_said_failed(void **state)
 	made_up_pass(w, 60000);
 	assert_int_equal(w->terms, 0);
 	run_asked(w, 2, 1, FM_START_PLAIN);
+	assert_int_equal(w->said.app, FM_APP_STARTING);
+	made_up_probe(w, AG_HEALTH_FAILED, "of before the ask");
+	assert_int_equal(w->terms, 0);
+	made_up_probe(w, AG_HEALTH_FAILED, "APP_ERROR: Migration x failed");
 	assert_int_equal(w->terms, 1);
 	assert_int_equal(w->said.app, FM_APP_STOPPING);
 	made_up_processes(w, 0, "");
-	made_up_probe(w, AG_HEALTH_OK, ""); /* of the one that is gone */
 	assert_int_equal(w->looks, 2);
 	made_up_ready(w, "2.2.15");
+}
+
+/* Another try of what turns out to be well is that: not stopped, and spent. */
+static void
+test_new_try_of_ready(void **state)
+{
+	struct made_up *w = *state;
+
+	run_asked(w, 1, 1, FM_START_PLAIN);
+	made_up_ready(w, "2.2.15");
+	run_asked(w, 2, 1, FM_START_MIGRATE);
+	assert_int_equal(w->said.app, FM_APP_STARTING);
+	made_up_probe(w, AG_HEALTH_OK, "");
+	made_up_look(w, "2.2.15", 0);
+	assert_int_equal(w->said.app, FM_APP_READY);
+	assert_int_equal(w->terms, 0);
+	assert_int_equal(w->disk.start_serial, 2);
+	made_up_processes(w, 0, "");
+	assert_int_equal(w->said.app, FM_APP_FAILED); /* died in a run: no second start */
 }
 
 static void
@@ -452,6 +474,7 @@ main(void)
 		TEST(test_migrate_once),
 		TEST(test_ready_needs_all_three),
 		TEST(test_said_failed),
+		TEST(test_new_try_of_ready),
 		TEST(test_stuck),
 		TEST(test_not_stuck_without_database),
 		TEST(test_crash_in_a_run),

@@ -119,29 +119,23 @@ fake_teardown(void **state)
 	return 0;
 }
 
-struct later {
-	struct fake *fake;
-	void (*how)(struct fake *fake);
-};
-
 static void
 on_later(evutil_socket_t fd, short what, void *arg)
 {
-	struct later later = *(struct later *)arg;
+	struct fake_later *later = arg;
 
 	(void)fd, (void)what;
-	free(arg);
-	later.how(later.fake);
+	later->how(later->fake);
 }
 
 void
 fake_later(struct fake *fake, unsigned ms, void (*how)(struct fake *fake))
 {
-	struct later *later = fm_new(struct later, 1);
+	struct fake_later *later = &fake->laters[fake->later_count++];
 	struct timeval after = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
 
-	later->fake = fake;
-	later->how = how;
+	assert_true(fake->later_count <= FAKE_LATERS);
+	*later = (struct fake_later){ fake, how };
 	assert_int_equal(event_base_once(fake->base, -1, EV_TIMEOUT, on_later, later, &after), 0);
 }
 
@@ -200,6 +194,23 @@ fake_send_end(struct fake *fake, int code, const char *text, const char *next)
 	end.text = (char *)(uintptr_t)text;
 	end.next = (char *)(uintptr_t)next;
 	send_event(fake, FERMATA__CONTROL_EVENT__WHAT_END, &end);
+}
+
+void
+fake_answer_status(struct fake *fake, const Fermata__ControlRequest *request)
+{
+	(void)request;
+	fake_send_status(fake, "");
+	fake_send_end(fake, 0, "", "");
+}
+
+unsigned
+count_of(const char *text, const char *part)
+{
+	unsigned n = 0;
+
+	for (const char *at = text; (at = strstr(at, part)) != NULL; at += strlen(part)) n++;
+	return n;
 }
 
 void

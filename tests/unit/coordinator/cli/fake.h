@@ -11,11 +11,17 @@
 
 #define FAKE_TEXT 65536
 #define FAKE_REQUESTS 8
+#define FAKE_LATERS 16
 
 struct fake;
 
 /* What the test does about a request; fake->requests counts it already. */
 typedef void fake_answer(struct fake *fake, const Fermata__ControlRequest *request);
+
+struct fake_later {
+	struct fake *fake;
+	void (*how)(struct fake *fake);
+};
 
 struct fake {
 	struct event_base *base;
@@ -24,6 +30,8 @@ struct fake {
 	fake_answer *answer;
 	char folder[64], socket[96];
 	unsigned requests;
+	struct fake_later laters[FAKE_LATERS];
+	unsigned later_count;
 	char asked[FAKE_REQUESTS][200]; /* "upgrade to=2.2.16 yes=yes" */
 
 	pid_t pid;
@@ -51,5 +59,18 @@ void fake_send_event(struct fake *fake, uint64_t number, const char *kind, const
 void fake_send_status(struct fake *fake, const char *summary);
 void fake_send_end(struct fake *fake, int code, const char *text, const char *next);
 void fake_signal(struct fake *fake); /* SIGINT to the CLI */
+
+/* An answer to `status`. */
+fake_answer fake_answer_status;
+
+#define assert_says(text, part)                                                             \
+	do {                                                                                \
+		if (!strstr((text), (part))) fail_msg("no \"%s\" in:\n%s", (part), (text)); \
+	} while (0)
+
+/* How often part stands in text. */
+unsigned count_of(const char *text, const char *part);
+
+#define WITH_FAKE(test) cmocka_unit_test_setup_teardown(test, fake_setup, fake_teardown)
 
 #endif

@@ -281,7 +281,8 @@ test_help_finds_groups(void **state)
 	assert_true(co_manual_words(golden_open(), "maintenance"));
 	const char *text_of_both = golden_text();
 	assert_non_null(strstr(text_of_both, "fermata maintenance begin -"));
-	assert_non_null(strstr(text_of_both, "fermata maintenance end -"));
+	assert_non_null(strstr(text_of_both, "\n\nfermata maintenance end -"));
+	assert_int_not_equal(text_of_both[0], '\n');
 	assert_false(co_manual_words(golden_open(), "maint"));
 	assert_string_equal(golden_text(), "");
 }

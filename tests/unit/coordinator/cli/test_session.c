@@ -1,4 +1,5 @@
-/* The real `fermata` in front of a coordinator that answers well, badly, late, or dies. */
+/* The real `fermata` following runs, through a terminal that is left, limits, and a coordinator that
+ * dies. */
 #include <jansson.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -9,111 +10,6 @@
 #include "base/mono.h"
 #include "base/text.h"
 #include "fake.h"
-
-#define assert_says(text, part)                                                             \
-	do {                                                                                \
-		if (!strstr((text), (part))) fail_msg("no \"%s\" in:\n%s", (part), (text)); \
-	} while (0)
-
-static unsigned
-count_of(const char *text, const char *part)
-{
-	unsigned n = 0;
-
-	for (const char *at = text; (at = strstr(at, part)) != NULL; at += strlen(part)) n++;
-	return n;
-}
-
-/* --- answers at once ---------------------------------------------------------------------- */
-
-static void
-answer_status(struct fake *fake, const Fermata__ControlRequest *request)
-{
-	(void)request;
-	fake_send_status(fake, "");
-	fake_send_end(fake, 0, "", "");
-}
-
-static void
-test_status(void **state)
-{
-	struct fake *fake = *state;
-
-	fake->answer = answer_status;
-	fake_run(fake, "status");
-	assert_int_equal(fake->code, 0);
-	assert_string_equal(fake->asked[0], "status");
-	assert_says(fake->out, "demo: the gates are closed");
-	assert_says(fake->out, "app1 starting");
-	assert_string_equal(fake->errors, "");
-}
-
-static void
-test_status_as_json(void **state)
-{
-	struct fake *fake = *state;
-
-	fake->answer = answer_status;
-	fake_run(fake, "status --json");
-	assert_int_equal(fake->code, 0);
-	json_t *json = json_loads(fake->out, 0, NULL);
-	assert_non_null(json);
-	assert_int_equal(json_array_size(json_object_get(json_object_get(json, "status"), "nodes")),
-			 3);
-	assert_int_equal(json_integer_value(json_object_get(json_object_get(json, "end"), "code")),
-			 0);
-	json_decref(json);
-}
-
-static void
-answer_refused(struct fake *fake, const Fermata__ControlRequest *request)
-{
-	(void)request;
-	fake_send_end(fake, 1, "nothing waits for approval", "fermata status");
-}
-
-static void
-test_errors_go_to_standard_error(void **state)
-{
-	struct fake *fake = *state;
-
-	fake->answer = answer_refused;
-	fake_run(fake, "approve 12");
-	assert_int_equal(fake->code, 1);
-	assert_string_equal(fake->asked[0], "approve run=12");
-	assert_string_equal(fake->out, "");
-	assert_string_equal(fake->errors,
-			    "now:  nothing waits for approval\nnext: fermata status\n");
-}
-
-static void
-answer_nonsense(struct fake *fake, const Fermata__ControlRequest *request)
-{
-	(void)request;
-	fake_send_status(fake, "\033]0;owned\007\033[2J");
-	fake_send_end(fake, 99, "what?", "");
-}
-
-static void
-test_what_is_heard_cannot_drive_the_terminal(void **state)
-{
-	struct fake *fake = *state;
-
-	fake->answer = answer_nonsense;
-	fake_run(fake, "status");
-	assert_int_equal(fake->code, 1); /* an exit code that we do not know */
-	assert_says(fake->out, "?]0;owned??[2J");
-}
-
-static void
-test_a_plan_names_its_command(void **state)
-{
-	struct fake *fake = *state;
-
-	fake->answer = answer_refused;
-	fake_run(fake, "plan upgrade --to 2.2.16 --yes");
-	assert_string_equal(fake->asked[0], "plan command=upgrade to=2.2.16 yes=yes");
-}
 
 /* --- runs --------------------------------------------------------------------------------- */
 
@@ -185,6 +81,42 @@ test_a_run_on_a_terminal(void **state)
 	assert_null(strstr(fake->out, "\033[1;31m"));
 }
 
+/* A coordinator that tells of the run once, and then only what happens. */
+static void
+answer_by_events(struct fake *fake, const Fermata__ControlRequest *request)
+{
+	(void)request;
+	fake_send_run(fake, "running", 0);
+	fake_send_event(fake, 7, "step", "fetch once more");
+	for (int i = 0; i < 5; i++) fake_send_event(fake, 0, "waiting", i ? "app2" : "app1");
+	fake_send_end(fake, 0, "well", "");
+}
+
+static void
+test_events_move_the_view_on(void **state)
+{
+	struct fake *fake = *state;
+
+	fake->answer = answer_by_events;
+	fake->on_terminal = true;
+	fake_run(fake, "upgrade --to 2.2.16");
+	assert_int_equal(fake->code, 0);
+	assert_says(fake->out, "fetch once more");
+	assert_says(fake->out, "waiting for app2");
+}
+
+/* What is waited for may change many times a second: a log gets a line of it now and then. */
+static void
+test_lines_leave_chatter_out(void **state)
+{
+	struct fake *fake = *state;
+
+	fake->answer = answer_by_events;
+	fake_run(fake, "upgrade --to 2.2.16");
+	assert_int_equal(count_of(fake->errors, "waiting  app1"), 1);
+	assert_int_equal(count_of(fake->errors, "waiting  app2"), 0);
+}
+
 static void
 answer_begun(struct fake *fake, const Fermata__ControlRequest *request)
 {
@@ -235,54 +167,6 @@ test_the_limit_leaves_the_run_alone(void **state)
 	assert_int_equal(fake->code, 5);
 	assert_says(fake->errors, "500 ms are over; run 12 goes on\nnext: fermata attach 12\n");
 	assert_true(fm_mono_since(fm_mono_now(), began) >= 500);
-}
-
-static void
-answer_nothing(struct fake *fake, const Fermata__ControlRequest *request)
-{
-	(void)fake, (void)request;
-}
-
-static void
-test_no_answer(void **state)
-{
-	struct fake *fake = *state;
-
-	fake->answer = answer_nothing;
-	fake_run(fake, "status --timeout 300ms");
-	assert_int_equal(fake->code, 1);
-	assert_says(fake->errors, "no answer within 300 ms");
-	fake_run(fake, "pause --timeout 300ms");
-	assert_int_equal(fake->code, 1);
-	assert_says(fake->errors,
-		    "whether 'pause' was taken up is not known\nnext: fermata status");
-}
-
-/* --- watching ----------------------------------------------------------------------------- */
-
-static void
-answer_watch(struct fake *fake, const Fermata__ControlRequest *request)
-{
-	(void)request;
-	fake_send_status(fake, fake->requests == 1 ? "first" : "second");
-	fake_send_end(fake, 0, "", "");
-	if (fake->requests == 2) fake_later(fake, 200, fake_signal);
-}
-
-static void
-test_watching_asks_again(void **state)
-{
-	struct fake *fake = *state;
-
-	fake->answer = answer_watch;
-	fake_run(fake, "status --watch");
-	assert_int_equal(fake->code, 0);
-	assert_int_equal(fake->requests, 2);
-	assert_says(fake->out, "first\n");
-	assert_says(fake->out, "second\n");
-	fake_run(fake, "status --watch --json");
-	assert_int_equal(fake->code, 0);
-	assert_int_equal(count_of(fake->out, "\n"), 3); /* two states and an end */
 }
 
 /* --- a coordinator that dies -------------------------------------------------------------- */
@@ -384,7 +268,7 @@ answer_second_time(struct fake *fake, const Fermata__ControlRequest *request)
 	if (fake->requests == 1)
 		answer_by_dying(fake, request);
 	else
-		answer_status(fake, request);
+		fake_answer_status(fake, request);
 }
 
 static void
@@ -403,6 +287,27 @@ test_only_questions_are_asked_twice(void **state)
 	assert_int_equal(fake->requests, 1);
 	assert_says(fake->errors,
 		    "whether 'approve' was taken up is not known\nnext: fermata status");
+}
+
+static void
+answer_only_by_dying(struct fake *fake, const Fermata__ControlRequest *request)
+{
+	(void)request;
+	fake_later(fake, 50, fake_die);
+}
+
+/* Which run a word was for cannot be found out by when it began. */
+static void
+test_words_are_not_looked_for(void **state)
+{
+	struct fake *fake = *state;
+
+	fake->answer = answer_only_by_dying;
+	fake_run(fake, "retry 12");
+	assert_int_equal(fake->code, 1);
+	assert_int_equal(fake->requests, 1);
+	assert_says(fake->errors,
+		    "whether 'retry' was taken up is not known\nnext: fermata status");
 }
 
 static void
@@ -436,55 +341,23 @@ test_a_coordinator_that_stays_away(void **state)
 	json_decref(json);
 }
 
-/* --- without a coordinator ---------------------------------------------------------------- */
-
-static void
-test_usage(void **state)
-{
-	struct fake *fake = *state;
-
-	fake_run(fake, "upgrade");
-	assert_int_equal(fake->code, 2);
-	assert_says(fake->errors,
-		    "upgrade needs --to VERSION\nusage: fermata upgrade --to VERSION");
-	assert_says(fake->errors, "next: fermata help upgrade\n");
-	fake_run(fake, "--version");
-	assert_int_equal(fake->code, 0);
-	assert_says(fake->out, "fermata ");
-	fake_run(fake, "help page");
-	assert_int_equal(fake->code, 0);
-	assert_says(fake->out, "usage: fermata page off");
-	fake_run(fake, "config check /nonexistent/coordinator.ini");
-	assert_int_equal(fake->code, 2);
-	assert_says(fake->errors, "No such file or directory");
-	fake_run(fake, "completion");
-	assert_says(fake->out, "complete -F _fermata fermata\n");
-}
-
-#define WITH_FAKE(test) cmocka_unit_test_setup_teardown(test, fake_setup, fake_teardown)
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WITH_FAKE(test_status),
-		WITH_FAKE(test_status_as_json),
-		WITH_FAKE(test_errors_go_to_standard_error),
-		WITH_FAKE(test_what_is_heard_cannot_drive_the_terminal),
-		WITH_FAKE(test_a_plan_names_its_command),
 		WITH_FAKE(test_a_run_in_lines),
 		WITH_FAKE(test_a_run_as_json_lines),
 		WITH_FAKE(test_a_run_on_a_terminal),
+		WITH_FAKE(test_events_move_the_view_on),
+		WITH_FAKE(test_lines_leave_chatter_out),
 		WITH_FAKE(test_detach),
 		WITH_FAKE(test_interrupting_leaves_the_run_alone),
 		WITH_FAKE(test_the_limit_leaves_the_run_alone),
-		WITH_FAKE(test_no_answer),
-		WITH_FAKE(test_watching_asks_again),
 		WITH_FAKE(test_a_run_outlives_its_coordinator),
 		WITH_FAKE(test_our_run_is_found_again),
 		WITH_FAKE(test_only_questions_are_asked_twice),
+		WITH_FAKE(test_words_are_not_looked_for),
 		WITH_FAKE(test_a_coordinator_that_stays_away),
-		WITH_FAKE(test_usage),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

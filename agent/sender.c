@@ -1,0 +1,162 @@
+#include "agent/sender.h"
+
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/check.h"
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/mono.h"
+#include "loop/peer.h"
+#include "wire/convert.h"
+#include "wire/frame.h"
+
+#define FLOOD_MS 50
+#define EVERY_MS 1000
+
+struct ag_sender {
+	struct fm_peer *peer;
+	void (*ask)(void *arg, const struct fm_agent_ask *ask);
+	void *arg;
+	struct event *due;
+	struct fm_agent_report report;
+	bool has_report;
+	struct fm_mono sent;
+};
+
+static void
+arm(struct ag_sender *sender, int64_t ms)
+{
+	struct timeval in = { ms / 1000, ms % 1000 * 1000 };
+
+	CHECK(event_add(sender->due, &in) == 0);
+}
+
+static void
+send_now(struct ag_sender *sender)
+{
+	size_t size = 0;
+	uint8_t *frame;
+
+	arm(sender, EVERY_MS);
+	if (!sender->has_report || !fm_peer_is_up(sender->peer)) return;
+	frame = fm_agent_report_pack(&sender->report, &size);
+	fm_peer_send_frame(sender->peer, frame, size);
+	sender->sent = fm_mono_now();
+}
+
+static void
+on_due(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	send_now(arg);
+}
+
+static int
+on_up(void *arg, struct fm_peer *peer, const Fermata__Hello *hello,
+      const Fermata__Welcome *welcome, struct fm_err *err)
+{
+	(void)peer;
+	(void)hello;
+	(void)welcome;
+	(void)err;
+	send_now(arg);
+	return 0;
+}
+
+static int
+on_message(void *arg, struct fm_peer *peer, const Fermata__Envelope *envelope, struct fm_err *err)
+{
+	struct ag_sender *sender = arg;
+	struct fm_agent_ask ask;
+
+	(void)peer;
+	if (envelope->body_case != FERMATA__ENVELOPE__BODY_AGENT_ASK)
+		return fm_fail(err, FM_ERR_PEER, 0, "%s is nothing for an agent",
+			       fm_body_name((int)envelope->body_case));
+	if (fm_agent_ask_from(envelope->agent_ask, &ask, err) < 0) return -1;
+	sender->ask(sender->arg, &ask);
+	return 0;
+}
+
+/* Without a coordinator the agent goes on with what it was asked last. */
+static void
+on_down(void *arg, struct fm_peer *peer, const char *why)
+{
+	(void)arg;
+	(void)peer;
+	(void)why;
+}
+
+struct ag_sender *
+ag_sender_new(struct event_base *base, const struct ag_settings *settings, struct fm_voice voice,
+	      void (*ask)(void *arg, const struct fm_agent_ask *ask), void *arg, struct fm_err *err)
+{
+	static const struct fm_peer_calls calls = { on_up, on_message, on_down };
+	struct ag_sender *sender = fm_new(struct ag_sender, 1);
+	Fermata__Hello hello = FERMATA__HELLO__INIT;
+	uint64_t chance = 0;
+	char instance[20];
+
+	if (getrandom(&chance, sizeof(chance), GRND_NONBLOCK) != sizeof(chance)) chance = 0;
+	(void)snprintf(instance, sizeof(instance), "%016llx", (unsigned long long)chance);
+	hello.major = FM_WIRE_MAJOR;
+	hello.minor = FM_WIRE_MINOR;
+	hello.role = FERMATA__ROLE__ROLE_AGENT;
+	hello.name = (char *)(uintptr_t)settings->node;
+	hello.program = (char *)(uintptr_t)"fermata-agent " FM_VERSION;
+	hello.instance = instance;
+	hello.epoch = voice.epoch;
+	hello.seq = voice.seq;
+	sender->ask = ask;
+	sender->arg = arg;
+	sender->due = event_new(base, -1, 0, on_due, sender);
+	CHECK(sender->due);
+	sender->peer = fm_peer_dial(base, settings->coordinator, &hello, &calls, sender, err);
+	if (sender->peer) return sender;
+	event_free(sender->due);
+	free(sender);
+	return NULL;
+}
+
+void
+ag_sender_free(struct ag_sender *sender)
+{
+	if (!sender) return;
+	fm_peer_free(sender->peer, "the agent ends; the application lives on");
+	event_free(sender->due);
+	free(sender);
+}
+
+void
+ag_sender_report(struct ag_sender *sender, const struct fm_agent_report *report)
+{
+	struct fm_agent_report before = sender->report;
+	int64_t age_ms = fm_mono_since(fm_mono_now(), sender->sent);
+	bool only_words;
+
+	memcpy(before.detail, report->detail, sizeof(before.detail));
+	only_words = sender->has_report && memcmp(&before, report, sizeof(before)) == 0;
+	sender->report = *report;
+	sender->has_report = true;
+	if (!only_words || age_ms >= FLOOD_MS)
+		send_now(sender);
+	else
+		arm(sender, FLOOD_MS - age_ms);
+}
+
+void
+ag_sender_again(struct ag_sender *sender)
+{
+	send_now(sender);
+}
+
+void
+ag_sender_set_voice(struct ag_sender *sender, struct fm_voice voice)
+{
+	fm_peer_set_voice(sender->peer, voice.epoch, voice.seq);
+}

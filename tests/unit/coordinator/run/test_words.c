@@ -1,0 +1,207 @@
+/* What a person may say to a run, when, and what comes of it. */
+#include "tests/unit/test.h"
+
+#include "base/text.h"
+#include "tests/unit/coordinator/run/run_world.h"
+
+static int
+set_up(void **state)
+{
+	struct run_world *w = run_world_new();
+
+	run_world_serve(w);
+	*state = w;
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	run_world_free(*state);
+	return 0;
+}
+
+static int
+say(struct run_world *w, enum co_verb verb)
+{
+	return co_operate(w->core, verb, "ann", w->now, NULL);
+}
+
+static void
+test_no_word_fits_a_run_that_has_ended(void **state)
+{
+	struct run_world *w = *state;
+
+	for (int verb = 0; verb < CO_VERB_COUNT; verb++)
+		assert_int_equal(say(w, (enum co_verb)verb), -1);
+}
+
+static void
+test_approval_is_waited_for(void **state)
+{
+	struct run_world *w = *state;
+
+	assert_int_equal(run_world_begin(w, "upgrade", "2.2.16", false), 0);
+	run_world_until(w, "approve");
+	assert_int_equal(run_world_run(w)->state, CO_RUN_HELD);
+	assert_int_equal(say(w, CO_VERB_END), -1);
+	assert_int_equal(say(w, CO_VERB_APPROVE), 0);
+	assert_string_equal(run_world_run(w)->step, "start others");
+}
+
+static void
+test_rejection_is_rolled_back(void **state)
+{
+	struct run_world *w = *state;
+
+	assert_int_equal(run_world_begin(w, "upgrade", "2.2.16", false), 0);
+	run_world_until(w, "approve");
+	assert_int_equal(say(w, CO_VERB_REJECT), 0);
+	assert_true(run_world_run(w)->recovering);
+	run_world_until(w, "open gates");
+	run_world_obey(w);
+	assert_int_equal(run_world_run(w)->end, CO_END_ROLLED_BACK);
+}
+
+static void
+test_abort_takes_back(void **state)
+{
+	struct run_world *w = *state;
+
+	assert_int_equal(run_world_begin(w, "upgrade", "2.2.16", true), 0);
+	run_world_until(w, "stop nodes");
+	assert_int_equal(say(w, CO_VERB_ABORT), 0);
+	assert_true(run_world_run(w)->recovering);
+	assert_string_equal(run_world_run(w)->step, "start first");
+	assert_int_equal(say(w, CO_VERB_ABORT), -1);
+	run_world_until(w, "open gates");
+	run_world_obey(w);
+	assert_int_equal(run_world_run(w)->end, CO_END_STOPPED_BY_OPERATOR);
+}
+
+static void
+test_abort_is_refused_once_visitors_are_in(void **state)
+{
+	struct run_world *w = *state;
+
+	assert_int_equal(run_world_begin(w, "upgrade", "2.2.16", true), 0);
+	run_world_until(w, "open gates");
+	assert_int_equal(say(w, CO_VERB_ABORT), -1);
+}
+
+static void
+test_pause_stands_still_between_rows(void **state)
+{
+	struct run_world *w = *state;
+
+	assert_int_equal(run_world_begin(w, "upgrade", "2.2.16", true), 0);
+	run_world_until(w, "stop nodes");
+	assert_int_equal(say(w, CO_VERB_PAUSE), 0);
+	run_world_obey(w);
+	assert_int_equal(run_world_run(w)->state, CO_RUN_PAUSED);
+	for (unsigned i = 0; i < 30; i++)
+		run_world_pass(w, 1000);
+	assert_int_equal(run_world_run(w)->state, CO_RUN_PAUSED);
+	assert_int_equal(say(w, CO_VERB_RESUME), 0);
+	run_world_until(w, "sweep");
+	assert_string_equal(run_world_run(w)->step, "sweep");
+}
+
+static void
+test_a_paused_run_can_be_aborted(void **state)
+{
+	struct run_world *w = *state;
+
+	assert_int_equal(run_world_begin(w, "upgrade", "2.2.16", true), 0);
+	run_world_until(w, "stop nodes");
+	assert_int_equal(say(w, CO_VERB_PAUSE), 0);
+	run_world_obey(w);
+	assert_int_equal(say(w, CO_VERB_ABORT), 0);
+	assert_true(run_world_run(w)->recovering);
+}
+
+static void
+test_retry_is_a_new_try(void **state)
+{
+	struct run_world *w = *state;
+	uint64_t epoch = 0, serial = 0;
+
+	w->config.rollback_auto = false;
+	run_world_restart(w);
+	run_world_obey(w);
+	assert_int_equal(run_world_begin(w, "upgrade", "2.2.16", true), 0);
+	run_world_until(w, "start first");
+	w->app[0] = FM_APP_FAILED;
+	run_world_obey(w);
+	assert_int_equal(run_world_run(w)->state, CO_RUN_HALTED);
+	epoch = co_core_state(w->core)->epoch;
+	serial = co_core_state(w->core)->nodes[0].start_serial;
+	w->app[0] = FM_APP_READY;
+	assert_int_equal(say(w, CO_VERB_RETRY), 0);
+	assert_true(co_core_state(w->core)->epoch > epoch);
+	assert_true(co_core_state(w->core)->nodes[0].start_serial > serial);
+	run_world_until(w, "sweep");
+	assert_string_equal(run_world_run(w)->step, "sweep");
+}
+
+static void
+test_a_halted_run_can_be_rolled_back_or_given_up(void **state)
+{
+	struct run_world *w = *state;
+
+	w->config.rollback_auto = false;
+	run_world_restart(w);
+	run_world_obey(w);
+	assert_int_equal(run_world_begin(w, "upgrade", "2.2.16", true), 0);
+	run_world_until(w, "start first");
+	w->app[0] = FM_APP_FAILED;
+	run_world_obey(w);
+	assert_int_equal(run_world_begin(w, "stop", "", false), -1); /* a halted run locks the cluster */
+	assert_int_equal(say(w, CO_VERB_ROLLBACK), 0);
+	assert_true(run_world_run(w)->recovering);
+	run_world_until(w, "start first");
+	run_world_obey(w); /* app1 says FAILED still: the way back halts */
+	assert_int_equal(run_world_run(w)->state, CO_RUN_HALTED);
+	assert_int_equal(say(w, CO_VERB_ABORT), 0);
+	assert_int_equal(run_world_run(w)->end, CO_END_NEEDS_OPERATOR);
+	assert_int_equal(co_core_state(w->core)->gate.mode, FM_GATE_CLOSED);
+}
+
+static void
+test_maintenance_is_held_and_ended(void **state)
+{
+	struct run_world *w = *state;
+
+	assert_int_equal(run_world_begin(w, "maintenance", "", false), 0);
+	run_world_until(w, "hold");
+	assert_int_equal(co_core_state(w->core)->gate.mode, FM_GATE_PINNED);
+	assert_string_equal(co_core_state(w->core)->gate.pinned, "app1");
+	assert_int_equal(co_core_state(w->core)->nodes[1].app, FM_APP_GOAL_STOPPED);
+	assert_int_equal(co_core_state(w->core)->nodes[0].run, 0);
+	assert_int_equal(say(w, CO_VERB_APPROVE), -1);
+	assert_int_equal(say(w, CO_VERB_END), 0);
+	for (unsigned i = 0; i < 10; i++)
+		run_world_obey(w);
+	assert_int_equal(run_world_run(w)->end, CO_END_DONE);
+	assert_int_equal(co_core_state(w->core)->gate.mode, FM_GATE_OPEN);
+}
+
+int
+main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		T(test_no_word_fits_a_run_that_has_ended),
+		T(test_approval_is_waited_for),
+		T(test_rejection_is_rolled_back),
+		T(test_abort_takes_back),
+		T(test_abort_is_refused_once_visitors_are_in),
+		T(test_pause_stands_still_between_rows),
+		T(test_a_paused_run_can_be_aborted),
+		T(test_retry_is_a_new_try),
+		T(test_a_halted_run_can_be_rolled_back_or_given_up),
+		T(test_maintenance_is_held_and_ended),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
