@@ -1,7 +1,7 @@
 #!/bin/bash
 # build.sh WORD [ARGUMENT ...] - everything that is done with this checkout. CI calls only these words.
 #
-#   deps [SET ...]      installs what the other words need (sets: build test real lint fuzz docs cover)
+#   deps [SET ...]      installs what the other words need (sets: build test real lint fuzz cover)
 #   build               all programs and the gate, into build/
 #   test [NAME ...]     unit tests, simulator and fast flows; with names: only those unit tests
 #   demo [--keep]       a real NocoBase cluster, conducted through five scenarios
@@ -30,13 +30,12 @@ python=/usr/bin/python3 # the one that apt's modules are for
 declare -A packages=(
     [build]="build-essential pkg-config meson ninja-build libevent-dev libprotobuf-c-dev
         protobuf-c-compiler protobuf-compiler libsqlite3-dev libpq-dev libjansson-dev libinih-dev
-        libsmartcols-dev libbsd-dev libssl-dev libcmocka-dev nginx nginx-dev"
+        libsmartcols-dev libbsd-dev libssl-dev libcmocka-dev nginx nginx-dev scdoc"
     [test]="python3 python3-pytest python3-psycopg2 python3-websockets postgresql postgresql-client
         redis-server curl iproute2 procps"
     [real]="jq wrk"
     [lint]="clang-tidy clang-format cppcheck codespell shellcheck universal-ctags binutils"
     [fuzz]="clang libclang-rt-14-dev"
-    [docs]="scdoc"
     [cover]="gcovr"
 )
 
@@ -117,7 +116,7 @@ pythons() {
 tally() { $python tests/lint/tally.py "$@"; }
 
 word_deps() {
-    if [ $# = 0 ]; then set -- build test real lint fuzz docs cover; fi
+    if [ $# = 0 ]; then set -- build test real lint fuzz cover; fi
     need "$@"
     say "deps: $* are here"
 }
@@ -275,16 +274,10 @@ word_golden() {
 }
 
 word_docs() {
-    local page name count=0
-    need build docs
-    mkdir -p "$FERMATA_BUILD/docs"
-    for page in docs/*.scd; do
-        [ -f "$page" ] || die "docs/ has no manual pages"
-        name=$(basename "$page" .scd)
-        scdoc <"$page" >"$FERMATA_BUILD/docs/$name"
-        count=$((count + 1))
-    done
-    say "docs: $count manual pages in ${FERMATA_BUILD#"$PWD"/}/docs"
+    local pages
+    word_build
+    pages=("$FERMATA_BUILD"/docs/*.[1-8])
+    say "docs: ${#pages[@]} manual pages in ${FERMATA_BUILD#"$PWD"/}/docs"
 }
 
 word_install() {

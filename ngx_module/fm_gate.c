@@ -3,171 +3,150 @@
  * The decision of the gate.  See fm_gate.h.
  */
 
-
 #include <string.h>
 
 #include "fm_gate.h"
 
-
-#define FM_GATE_DENIED_MASK  ((UINT64_C(1) << FM_GATE_DENIED_BITS) - 1)
-
+#define FM_GATE_DENIED_MASK ((UINT64_C(1) << FM_GATE_DENIED_BITS) - 1)
 
 uint64_t
 fm_gate_word(enum fm_gate_mode mode, int pinned, uint64_t denied)
 {
-    uint64_t  pin;
+	uint64_t pin;
 
-    pin = 0;
+	pin = 0;
 
-    if (mode == FM_GATE_PINNED && pinned >= 0
-        && pinned < FM_GATE_DENIED_BITS)
-    {
-        pin = (uint64_t) pinned + 1;
-    }
+	if (mode == FM_GATE_PINNED && pinned >= 0 && pinned < FM_GATE_DENIED_BITS) {
+		pin = (uint64_t)pinned + 1;
+	}
 
-    return (uint64_t) mode << 56 | pin << 48 | (denied & FM_GATE_DENIED_MASK);
+	return (uint64_t)mode << 56 | pin << 48 | (denied & FM_GATE_DENIED_MASK);
 }
-
 
 enum fm_gate_mode
 fm_gate_word_mode(uint64_t word)
 {
-    return (enum fm_gate_mode) (word >> 56);
+	return (enum fm_gate_mode)(word >> 56);
 }
-
 
 int
 fm_gate_word_pinned(uint64_t word)
 {
-    return (int) (word >> 48 & 0xff) - 1;
+	return (int)(word >> 48 & 0xff) - 1;
 }
-
 
 uint64_t
 fm_gate_word_denied(uint64_t word)
 {
-    return word & FM_GATE_DENIED_MASK;
+	return word & FM_GATE_DENIED_MASK;
 }
-
 
 uint64_t
 fm_gate_word_nodes(uint64_t word, uint64_t nodes)
 {
-    int  pinned;
+	int pinned;
 
-    nodes &= ~fm_gate_word_denied(word);
+	nodes &= ~fm_gate_word_denied(word);
 
-    if (fm_gate_word_mode(word) != FM_GATE_PINNED) {
-        return nodes;
-    }
+	if (fm_gate_word_mode(word) != FM_GATE_PINNED) {
+		return nodes;
+	}
 
-    pinned = fm_gate_word_pinned(word);
+	pinned = fm_gate_word_pinned(word);
 
-    /* pinned to a node that this gate does not know: nobody serves */
+	/* pinned to a node that this gate does not know: nobody serves */
 
-    return pinned == FM_GATE_NO_NODE ? 0 : nodes & UINT64_C(1) << pinned;
+	return pinned == FM_GATE_NO_NODE ? 0 : nodes & UINT64_C(1) << pinned;
 }
-
 
 bool
 fm_gate_may_use(uint64_t word, int node)
 {
-    if (node < 0 || node >= FM_GATE_DENIED_BITS) {
+	if (node < 0 || node >= FM_GATE_DENIED_BITS) {
+		/* a server without a name cannot be drained, nor be the pinned one */
 
-        /* a server without a name cannot be drained, nor be the pinned one */
+		return fm_gate_word_mode(word) != FM_GATE_PINNED;
+	}
 
-        return fm_gate_word_mode(word) != FM_GATE_PINNED;
-    }
-
-    return fm_gate_word_nodes(word, UINT64_C(1) << node) != 0;
+	return fm_gate_word_nodes(word, UINT64_C(1) << node) != 0;
 }
-
 
 enum fm_gate_verdict
 fm_gate_decide(uint64_t word, const struct fm_gate_facts *facts)
 {
-    bool               is_closed;
-    enum fm_gate_mode  mode;
+	bool is_closed;
+	enum fm_gate_mode mode;
 
-    if (word == FM_GATE_WORD_OPEN || facts->is_off) {
-        return FM_GATE_PASS;
-    }
+	if (word == FM_GATE_WORD_OPEN || facts->is_off) {
+		return FM_GATE_PASS;
+	}
 
-    mode = fm_gate_word_mode(word);
+	mode = fm_gate_word_mode(word);
 
-    /* a mode that we do not know is a closed one */
+	/* a mode that we do not know is a closed one */
 
-    is_closed = (mode != FM_GATE_OPEN && mode != FM_GATE_PINNED);
+	is_closed = (mode != FM_GATE_OPEN && mode != FM_GATE_PINNED);
 
-    if ((!is_closed || facts->is_bypass)
-        && (facts->nodes == 0 || fm_gate_word_nodes(word, facts->nodes) != 0))
-    {
-        return FM_GATE_PASS;
-    }
+	if ((!is_closed || facts->is_bypass) &&
+	    (facts->nodes == 0 || fm_gate_word_nodes(word, facts->nodes) != 0)) {
+		return FM_GATE_PASS;
+	}
 
-    return facts->wants_json ? FM_GATE_REFUSE : FM_GATE_PAGE;
+	return facts->wants_json ? FM_GATE_REFUSE : FM_GATE_PAGE;
 }
-
 
 bool
-fm_gate_is_over(uint64_t word, uint64_t closed_at,
-    const struct fm_gate_ride *ride)
+fm_gate_is_over(uint64_t word, uint64_t closed_at, const struct fm_gate_ride *ride)
 {
-    enum fm_gate_mode  mode;
+	enum fm_gate_mode mode;
 
-    if (ride->node != FM_GATE_NO_NODE && !fm_gate_may_use(word, ride->node)) {
-        return true;
-    }
+	if (ride->node != FM_GATE_NO_NODE && !fm_gate_may_use(word, ride->node)) {
+		return true;
+	}
 
-    mode = fm_gate_word_mode(word);
+	mode = fm_gate_word_mode(word);
 
-    if (mode == FM_GATE_OPEN || mode == FM_GATE_PINNED) {
-        return false;
-    }
+	if (mode == FM_GATE_OPEN || mode == FM_GATE_PINNED) {
+		return false;
+	}
 
-    return !ride->is_exempt || ride->since < closed_at;
+	return !ride->is_exempt || ride->since < closed_at;
 }
-
 
 bool
 fm_gate_is_same_rule(const struct fm_gate_ask *a, const struct fm_gate_ask *b)
 {
-    unsigned  i;
+	unsigned i;
 
-    if (a->mode != b->mode
-        || a->cut_after_ms != b->cut_after_ms
-        || a->drained_count != b->drained_count
-        || strcmp(a->pinned, b->pinned) != 0)
-    {
-        return false;
-    }
+	if (a->mode != b->mode || a->cut_after_ms != b->cut_after_ms ||
+	    a->drained_count != b->drained_count || strcmp(a->pinned, b->pinned) != 0) {
+		return false;
+	}
 
-    for (i = 0; i < a->drained_count; i++) {
-        if (strcmp(a->drained[i], b->drained[i]) != 0) {
-            return false;
-        }
-    }
+	for (i = 0; i < a->drained_count; i++) {
+		if (strcmp(a->drained[i], b->drained[i]) != 0) {
+			return false;
+		}
+	}
 
-    return true;
+	return true;
 }
-
 
 enum fm_gate_hearing
 fm_gate_hear(const struct fm_gate_ask *taken, const struct fm_gate_ask *asked)
 {
-    const struct fm_voice  *now, *voice;
+	const struct fm_voice *now, *voice;
 
-    now = &taken->voice;
-    voice = &asked->voice;
+	now = &taken->voice;
+	voice = &asked->voice;
 
-    if (voice->epoch != now->epoch) {
-        return voice->epoch > now->epoch ? FM_GATE_TAKE : FM_GATE_STALE;
-    }
+	if (voice->epoch != now->epoch) {
+		return voice->epoch > now->epoch ? FM_GATE_TAKE : FM_GATE_STALE;
+	}
 
-    if (voice->seq != now->seq) {
-        return voice->seq > now->seq ? FM_GATE_TAKE : FM_GATE_STALE;
-    }
+	if (voice->seq != now->seq) {
+		return voice->seq > now->seq ? FM_GATE_TAKE : FM_GATE_STALE;
+	}
 
-    return fm_gate_is_same_rule(taken, asked) ? FM_GATE_REPEAT
-                                              : FM_GATE_CLASH;
+	return fm_gate_is_same_rule(taken, asked) ? FM_GATE_REPEAT : FM_GATE_CLASH;
 }

@@ -11,55 +11,46 @@
  *     bits 56-63   the mode (enum fm_gate_mode)
  */
 
-
 #ifndef FM_GATE_H
 #define FM_GATE_H
-
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "wire/ask.h"
 
-
-#define FM_GATE_NO_NODE      (-1)
-#define FM_GATE_DENIED_BITS  48
-
+#define FM_GATE_NO_NODE (-1)
+#define FM_GATE_DENIED_BITS 48
 
 /* Open, nothing pinned, nothing drained: most words, most of the time. */
-#define FM_GATE_WORD_OPEN    ((uint64_t) FM_GATE_OPEN << 56)
-
+#define FM_GATE_WORD_OPEN ((uint64_t)FM_GATE_OPEN << 56)
 
 enum fm_gate_verdict {
-    FM_GATE_PASS = 0,
-    FM_GATE_PAGE,              /* the page for people */
-    FM_GATE_REFUSE             /* the same for programs, as JSON */
+	FM_GATE_PASS = 0,
+	FM_GATE_PAGE,  /* the page for people */
+	FM_GATE_REFUSE /* the same for programs, as JSON */
 };
-
 
 enum fm_gate_hearing {
-    FM_GATE_TAKE = 0,          /* a later voice: carry it out */
-    FM_GATE_REPEAT,            /* the one already obeyed */
-    FM_GATE_STALE,             /* an earlier voice: never carried out */
-    FM_GATE_CLASH              /* the same voice with other rules */
+	FM_GATE_TAKE = 0, /* a later voice: carry it out */
+	FM_GATE_REPEAT,	  /* the one already obeyed */
+	FM_GATE_STALE,	  /* an earlier voice: never carried out */
+	FM_GATE_CLASH	  /* the same voice with other rules */
 };
-
 
 struct fm_gate_facts {
-    uint64_t  nodes;           /* every node this gate knows, by index */
-    bool      is_off;          /* the gate is off here: assets, health */
-    bool      is_bypass;       /* an operator's */
-    bool      wants_json;
+	uint64_t nodes; /* every node this gate knows, by index */
+	bool is_off;	/* the gate is off here: assets, health */
+	bool is_bypass; /* an operator's */
+	bool wants_json;
 };
-
 
 /* A request that has been let through and has not ended yet. */
 struct fm_gate_ride {
-    uint64_t  since;           /* number of the change it was let through at */
-    int       node;            /* FM_GATE_NO_NODE: none chosen yet */
-    bool      is_exempt;       /* gate off, or bypass */
+	uint64_t since; /* number of the change it was let through at */
+	int node;	/* FM_GATE_NO_NODE: none chosen yet */
+	bool is_exempt; /* gate off, or bypass */
 };
-
 
 uint64_t fm_gate_word(enum fm_gate_mode mode, int pinned, uint64_t denied);
 enum fm_gate_mode fm_gate_word_mode(uint64_t word);
@@ -72,24 +63,19 @@ uint64_t fm_gate_word_nodes(uint64_t word, uint64_t nodes);
 /* Whether a request let through before or now may go to a node. */
 bool fm_gate_may_use(uint64_t word, int node);
 
-enum fm_gate_verdict fm_gate_decide(uint64_t word,
-    const struct fm_gate_facts *facts);
+enum fm_gate_verdict fm_gate_decide(uint64_t word, const struct fm_gate_facts *facts);
 
 /*
  * Whether a ride is on something that has been closed, drained or pinned
  * away.  closed_at is the number of the change that closed the gate: what was
  * exempt before is over too, what became exempt after it is not.
  */
-bool fm_gate_is_over(uint64_t word, uint64_t closed_at,
-    const struct fm_gate_ride *ride);
+bool fm_gate_is_over(uint64_t word, uint64_t closed_at, const struct fm_gate_ride *ride);
 
 /* What to do with an ask, given the last one that was taken. */
-enum fm_gate_hearing fm_gate_hear(const struct fm_gate_ask *taken,
-    const struct fm_gate_ask *asked);
+enum fm_gate_hearing fm_gate_hear(const struct fm_gate_ask *taken, const struct fm_gate_ask *asked);
 
 /* Same rules for requests; the texts may differ. */
-bool fm_gate_is_same_rule(const struct fm_gate_ask *a,
-    const struct fm_gate_ask *b);
-
+bool fm_gate_is_same_rule(const struct fm_gate_ask *a, const struct fm_gate_ask *b);
 
 #endif /* FM_GATE_H */

@@ -182,45 +182,60 @@ ngx_http_fermata_line_handler(ngx_event_t *ev)
 }
 
 
+/* Says that what was taken is in force, once it is; NGX_AGAIN before. */
+
+static ngx_int_t
+ngx_http_fermata_try_proof(ngx_http_fermata_line_t *line)
+{
+    ngx_http_fermata_shctx_t  *sh;
+
+    sh = line->mcf->sh;
+
+    if (sh->proved.voice.epoch == sh->taken.voice.epoch
+        && sh->proved.voice.seq == sh->taken.voice.seq)
+    {
+        return NGX_OK;
+    }
+
+    if (!ngx_http_fermata_is_in_force(sh)) {
+        return NGX_AGAIN;
+    }
+
+    ngx_http_fermata_prove(line->mcf);
+
+    line->reported_at = ngx_current_msec - NGX_HTTP_FERMATA_REPORT_BEAT;
+
+    ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
+                  "fermata: %uL.%uL is in force",
+                  sh->proved.voice.epoch, sh->proved.voice.seq);
+
+    return NGX_OK;
+}
+
+
 /* Everything that is done without being told by the peer. */
 
 static void
 ngx_http_fermata_line_look(ngx_http_fermata_line_t *line)
 {
-    ngx_msec_t                 next;
-    ngx_uint_t                 owed;
-    ngx_http_fermata_sum_t     sum;
-    ngx_http_fermata_shctx_t  *sh;
+    ngx_msec_t              next, since;
+    ngx_uint_t              owed;
+    ngx_http_fermata_sum_t  sum;
 
     if (line->is_retired || ngx_http_fermata_is_deposed(line)) {
         return;
     }
-
-    sh = line->mcf->sh;
 
     ngx_http_fermata_watch_file(line);
     ngx_http_fermata_obey(line);
 
     next = NGX_HTTP_FERMATA_CALM_MS;
 
-    if (sh->proved.voice.epoch != sh->taken.voice.epoch
-        || sh->proved.voice.seq != sh->taken.voice.seq)
-    {
-        if (ngx_http_fermata_is_in_force(sh)) {
-            ngx_http_fermata_prove(line->mcf);
-            line->reported_at = ngx_current_msec
-                                - NGX_HTTP_FERMATA_REPORT_BEAT;
-
-            ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
-                          "fermata: %uL.%uL is in force",
-                          sh->proved.voice.epoch, sh->proved.voice.seq);
-
-        } else {
-            next = NGX_HTTP_FERMATA_BUSY_MS;
-        }
+    if (ngx_http_fermata_try_proof(line) == NGX_AGAIN) {
+        next = NGX_HTTP_FERMATA_BUSY_MS;
     }
 
-    ngx_http_fermata_sum(sh, &sum);
+    ngx_http_fermata_sum(line->mcf->sh, &sum);
 
     owed = ngx_http_fermata_owed(line, &sum);
 
@@ -230,13 +245,12 @@ ngx_http_fermata_line_look(ngx_http_fermata_line_t *line)
 
     ngx_http_fermata_line_keep(line);
 
+    since = ngx_current_msec - line->reported_at;
+
     if (line->state == ngx_http_fermata_st_up
-        && ((owed != line->reported
-             && (owed == 0
-                 || ngx_current_msec - line->reported_at
-                    >= NGX_HTTP_FERMATA_REPORT_MS))
-            || ngx_current_msec - line->reported_at
-               >= NGX_HTTP_FERMATA_REPORT_BEAT))
+        && (since >= NGX_HTTP_FERMATA_REPORT_BEAT
+            || (owed != line->reported
+                && (owed == 0 || since >= NGX_HTTP_FERMATA_REPORT_MS))))
     {
         line->reported = owed;
         ngx_http_fermata_report(line, &sum);
@@ -615,6 +629,35 @@ ngx_http_fermata_frames(ngx_http_fermata_line_t *line)
 }
 
 
+/* What may come before the line is up. */
+
+static const char *
+ngx_http_fermata_greeting(ngx_http_fermata_line_t *line,
+    const Fermata__Envelope *envelope)
+{
+    size_t       len;
+    const char  *reason;
+
+    switch ((ngx_uint_t) envelope->body_case) {
+
+    case FERMATA__ENVELOPE__BODY_WELCOME:
+        return ngx_http_fermata_welcome(line, envelope->welcome);
+
+    case FERMATA__ENVELOPE__BODY_GOODBYE:
+        reason = envelope->goodbye->reason;
+        len = ngx_min(ngx_strlen(reason), 200);
+
+        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                      "fermata: coordinator says \"%*s\"", len, reason);
+
+        return "it refuses this gate";
+
+    default:
+        return "it has not begun with Welcome";
+    }
+}
+
+
 static const char *
 ngx_http_fermata_frame(ngx_http_fermata_line_t *line, u_char *data,
     size_t size)
@@ -632,48 +675,30 @@ ngx_http_fermata_frame(ngx_http_fermata_line_t *line, u_char *data,
 
     if (envelope == NULL) {
         fault = "it has sent a frame that it may not send, or that is none";
-        goto done;
-    }
 
-    if (line->state == ngx_http_fermata_st_hello) {
+    } else if (line->state == ngx_http_fermata_st_hello) {
+        fault = ngx_http_fermata_greeting(line, envelope);
 
-        if (envelope->body_case == FERMATA__ENVELOPE__BODY_WELCOME) {
-            fault = ngx_http_fermata_welcome(line, envelope->welcome);
+    } else {
 
-        } else if (envelope->body_case == FERMATA__ENVELOPE__BODY_GOODBYE) {
-            fault = "it refuses this gate";
-            ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
-                          "fermata: coordinator says \"%*s\"",
-                          ngx_min(ngx_strlen(envelope->goodbye->reason), 200),
-                          envelope->goodbye->reason);
+        switch ((ngx_uint_t) envelope->body_case) {
 
-        } else {
-            fault = "it has not begun with Welcome";
+        case FERMATA__ENVELOPE__BODY_HEARTBEAT:
+            fault = NULL;
+            break;
+
+        case FERMATA__ENVELOPE__BODY_GATE_ASK:
+            fault = ngx_http_fermata_ask(line, envelope->gate_ask);
+            break;
+
+        case FERMATA__ENVELOPE__BODY_GOODBYE:
+            fault = "it has said goodbye";
+            break;
+
+        default:
+            fault = "it has sent what is not for a gate";
         }
-
-        goto done;
     }
-
-    fault = NULL;
-
-    switch ((ngx_uint_t) envelope->body_case) {
-
-    case FERMATA__ENVELOPE__BODY_HEARTBEAT:
-        break;
-
-    case FERMATA__ENVELOPE__BODY_GATE_ASK:
-        fault = ngx_http_fermata_ask(line, envelope->gate_ask);
-        break;
-
-    case FERMATA__ENVELOPE__BODY_GOODBYE:
-        fault = "it has said goodbye";
-        break;
-
-    default:
-        fault = "it has sent what is not for a gate";
-    }
-
-done:
 
     ngx_destroy_pool(pool);
 
@@ -716,7 +741,53 @@ ngx_http_fermata_welcome(ngx_http_fermata_line_t *line,
 }
 
 
-/* A whole ask: checked, weighed, and kept until it is on disk. */
+/* Whether a whole ask is to be carried out; line->why says why it is not. */
+
+static ngx_uint_t
+ngx_http_fermata_is_welcome(ngx_http_fermata_line_t *line,
+    const struct fm_gate_ask *ask)
+{
+    u_char                    *last;
+    const struct fm_gate_ask  *taken;
+
+    taken = line->is_pending ? &line->pending : &line->mcf->sh->taken;
+    last = line->why + sizeof(line->why);
+
+    switch (fm_gate_hear(taken, ask)) {
+
+    case FM_GATE_TAKE:
+    case FM_GATE_REPEAT:
+        break;
+
+    case FM_GATE_STALE:
+        (void) ngx_slprintf(line->why, last,
+                            "%uL.%uL is refused, %uL.%uL has been obeyed%Z",
+                            ask->voice.epoch, ask->voice.seq,
+                            taken->voice.epoch, taken->voice.seq);
+        return 0;
+
+    default: /* FM_GATE_CLASH */
+        (void) ngx_slprintf(line->why, last,
+                            "%uL.%uL has been obeyed with other rules%Z",
+                            ask->voice.epoch, ask->voice.seq);
+        return 0;
+    }
+
+    if (ask->mode == FM_GATE_PINNED
+        && ngx_http_fermata_find_node(line->mcf->sh, ask->pinned)
+           == FM_GATE_NO_NODE)
+    {
+        (void) ngx_slprintf(line->why, last,
+                            "node \"%s\" is not known to this gate%Z",
+                            ask->pinned);
+        return 0;
+    }
+
+    return 1;
+}
+
+
+/* Checked, weighed, and kept until it is on disk. */
 
 static const char *
 ngx_http_fermata_ask(ngx_http_fermata_line_t *line,
@@ -724,7 +795,6 @@ ngx_http_fermata_ask(ngx_http_fermata_line_t *line,
 {
     struct fm_gate_ask         ask;
     const struct fm_gate_ask  *taken;
-    ngx_http_fermata_shctx_t  *sh;
 
     if (ngx_http_fermata_ask_from(msg, &ask) != NGX_OK) {
         return "it has sent an ask that makes no sense";
@@ -734,49 +804,23 @@ ngx_http_fermata_ask(ngx_http_fermata_line_t *line,
         return NULL;
     }
 
-    sh = line->mcf->sh;
-    taken = line->is_pending ? &line->pending : &sh->taken;
-
     /* whatever becomes of it, it is answered */
 
     line->reported_at = ngx_current_msec - NGX_HTTP_FERMATA_REPORT_BEAT;
 
-    switch (fm_gate_hear(taken, &ask)) {
-
-    case FM_GATE_TAKE:
-        break;
-
-    case FM_GATE_REPEAT:
-
-        if (ngx_memcmp(taken, &ask, sizeof(struct fm_gate_ask)) == 0) {
-            return NULL;
-        }
-
-        /* other words for visitors */
-
-        break;
-
-    case FM_GATE_STALE:
-        (void) ngx_snprintf(line->why, sizeof(line->why),
-                            "%uL.%uL is refused, %uL.%uL has been obeyed%Z",
-                            ask.voice.epoch, ask.voice.seq,
-                            taken->voice.epoch, taken->voice.seq);
-        goto refused;
-
-    default: /* FM_GATE_CLASH */
-        (void) ngx_snprintf(line->why, sizeof(line->why),
-                            "%uL.%uL has been obeyed with other rules%Z",
-                            ask.voice.epoch, ask.voice.seq);
-        goto refused;
+    if (!ngx_http_fermata_is_welcome(line, &ask)) {
+        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0, "fermata: %s",
+                      line->why);
+        line->error = (const char *) line->why;
+        return NULL;
     }
 
-    if (ask.mode == FM_GATE_PINNED
-        && ngx_http_fermata_find_node(sh, ask.pinned) == FM_GATE_NO_NODE)
-    {
-        (void) ngx_snprintf(line->why, sizeof(line->why),
-                            "node \"%s\" is not known to this gate%Z",
-                            ask.pinned);
-        goto refused;
+    /* the same voice may bring other words for visitors */
+
+    taken = line->is_pending ? &line->pending : &line->mcf->sh->taken;
+
+    if (ngx_memcmp(taken, &ask, sizeof(struct fm_gate_ask)) == 0) {
+        return NULL;
     }
 
     line->pending = ask;
@@ -785,14 +829,6 @@ ngx_http_fermata_ask(ngx_http_fermata_line_t *line,
     line->error = NULL;
 
     ngx_http_fermata_obey(line);
-
-    return NULL;
-
-refused:
-
-    ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0, "fermata: %s", line->why);
-
-    line->error = (const char *) line->why;
 
     return NULL;
 }

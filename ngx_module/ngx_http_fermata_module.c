@@ -10,7 +10,7 @@
 static ngx_int_t ngx_http_fermata_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_fermata_decide(ngx_http_request_t *r,
     ngx_http_fermata_loc_conf_t *lcf, uint64_t word);
-static ngx_int_t ngx_http_fermata_admit(ngx_http_request_t *r,
+static ngx_inline ngx_int_t ngx_http_fermata_admit(ngx_http_request_t *r,
     ngx_uint_t bypassed);
 
 static ngx_int_t ngx_http_fermata_mode_variable(ngx_http_request_t *r,
@@ -265,7 +265,7 @@ ngx_http_fermata_decide(ngx_http_request_t *r,
 
 /* In flight from here on: the body may take long, and so may the access. */
 
-static ngx_int_t
+static ngx_inline ngx_int_t
 ngx_http_fermata_admit(ngx_http_request_t *r, ngx_uint_t bypassed)
 {
     ngx_http_fermata_ctx_t  *ctx;

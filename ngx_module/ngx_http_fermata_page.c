@@ -13,6 +13,8 @@
 #define NGX_HTTP_FERMATA_RETRY_CEIL   3600
 
 
+static ngx_int_t ngx_http_fermata_page_read(ngx_conf_t *cf, ngx_str_t *name,
+    ngx_str_t *source);
 static ngx_int_t ngx_http_fermata_page_text(ngx_http_request_t *r,
     ngx_uint_t kind, ngx_str_t *text);
 static ngx_int_t ngx_http_fermata_render(ngx_http_fermata_page_t *page,
@@ -137,8 +139,6 @@ ngx_http_fermata_page(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_fermata_loc_conf_t *lcf = conf;
 
-    ssize_t                   n;
-    ngx_fd_t                  fd;
     ngx_str_t                *value;
     ngx_uint_t                kind;
     ngx_http_fermata_page_t  *page;
@@ -159,47 +159,62 @@ ngx_http_fermata_page(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "is duplicate";
     }
 
-    if (ngx_conf_full_name(cf->cycle, &value[2], 1) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
     page = ngx_pcalloc(cf->pool, sizeof(ngx_http_fermata_page_t));
     if (page == NULL) {
         return NGX_CONF_ERROR;
     }
 
     page->kind = kind;
-    page->source.data = ngx_pnalloc(cf->pool, NGX_HTTP_FERMATA_FRAME_MAX);
-    if (page->source.data == NULL) {
+
+    if (ngx_http_fermata_page_read(cf, &value[2], &page->source) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 
-    fd = ngx_open_file(value[2].data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
+    lcf->pages[kind] = page;
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_fermata_page_read(ngx_conf_t *cf, ngx_str_t *name, ngx_str_t *source)
+{
+    ssize_t   n;
+    ngx_fd_t  fd;
+
+    if (ngx_conf_full_name(cf->cycle, name, 1) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    source->data = ngx_pnalloc(cf->pool, NGX_HTTP_FERMATA_FRAME_MAX);
+    if (source->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    fd = ngx_open_file(name->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
 
     if (fd == NGX_INVALID_FILE) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           ngx_open_file_n " \"%V\" failed", &value[2]);
-        return NGX_CONF_ERROR;
+                           ngx_open_file_n " \"%V\" failed", name);
+        return NGX_ERROR;
     }
 
-    n = ngx_read_fd(fd, page->source.data, NGX_HTTP_FERMATA_FRAME_MAX);
+    n = ngx_read_fd(fd, source->data, NGX_HTTP_FERMATA_FRAME_MAX);
 
     if (ngx_close_file(fd) == NGX_FILE_ERROR) {
         ngx_conf_log_error(NGX_LOG_ALERT, cf, ngx_errno,
-                           ngx_close_file_n " \"%V\" failed", &value[2]);
+                           ngx_close_file_n " \"%V\" failed", name);
     }
 
     if (n <= 0 || n == NGX_HTTP_FERMATA_FRAME_MAX) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "page \"%V\" is empty, or longer than 64k",
-                           &value[2]);
-        return NGX_CONF_ERROR;
+                           "page \"%V\" is empty, or longer than 64k", name);
+        return NGX_ERROR;
     }
 
-    page->source.len = n;
-    lcf->pages[kind] = page;
+    source->len = n;
 
-    return NGX_CONF_OK;
+    return NGX_OK;
 }
 
 

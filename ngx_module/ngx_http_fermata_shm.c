@@ -13,6 +13,8 @@
 static void ngx_http_fermata_new_instance(ngx_http_fermata_shctx_t *sh);
 static ngx_int_t ngx_http_fermata_open_fds(ngx_http_fermata_shctx_t *sh,
     ngx_log_t *log);
+static ngx_int_t ngx_http_fermata_name_node(ngx_http_fermata_shctx_t *sh,
+    ngx_str_t *name);
 static ngx_int_t ngx_http_fermata_name_nodes(ngx_http_fermata_main_conf_t *mcf,
     ngx_log_t *log);
 static void ngx_http_fermata_load(ngx_http_fermata_main_conf_t *mcf,
@@ -123,13 +125,35 @@ ngx_http_fermata_open_fds(ngx_http_fermata_shctx_t *sh, ngx_log_t *log)
 }
 
 
-/* Gives each configured name its index; a name known before keeps its own. */
+/* The index of a name; a name known before keeps its own. */
+
+static ngx_int_t
+ngx_http_fermata_name_node(ngx_http_fermata_shctx_t *sh, ngx_str_t *name)
+{
+    ngx_int_t  index;
+
+    /* names are terminated, and shorter than FM_NAME_SIZE */
+
+    index = ngx_http_fermata_find_node(sh, (char *) name->data);
+
+    if (index != FM_GATE_NO_NODE || sh->nnodes == NGX_HTTP_FERMATA_NODES) {
+        return index;
+    }
+
+    index = sh->nnodes;
+
+    ngx_memcpy(sh->nodes[index], name->data, name->len + 1);
+    ngx_memory_barrier();
+    sh->nnodes++;
+
+    return index;
+}
+
 
 static ngx_int_t
 ngx_http_fermata_name_nodes(ngx_http_fermata_main_conf_t *mcf, ngx_log_t *log)
 {
     uint64_t                       word;
-    ngx_int_t                      index;
     ngx_uint_t                     i, j;
     ngx_http_fermata_node_t       *node;
     ngx_http_fermata_shctx_t      *sh;
@@ -145,31 +169,18 @@ ngx_http_fermata_name_nodes(ngx_http_fermata_main_conf_t *mcf, ngx_log_t *log)
 
         for (j = 0; j < ucfp[i]->nodes->nelts; j++) {
 
-            /* names are terminated and shorter than FM_NAME_SIZE */
+            node[j].index = ngx_http_fermata_name_node(sh, &node[j].name);
 
-            index = ngx_http_fermata_find_node(sh,
-                                               (char *) node[j].name.data);
-
-            if (index == FM_GATE_NO_NODE) {
-
-                if (sh->nnodes == NGX_HTTP_FERMATA_NODES) {
-                    ngx_shmtx_unlock(&mcf->shpool->mutex);
-                    ngx_log_error(NGX_LOG_EMERG, log, 0,
-                                  "fermata: no room for node \"%V\", "
-                                  "%d names are known since the start",
-                                  &node[j].name, NGX_HTTP_FERMATA_NODES);
-                    return NGX_ERROR;
-                }
-
-                index = sh->nnodes;
-                ngx_memcpy(sh->nodes[index], node[j].name.data,
-                           node[j].name.len + 1);
-                ngx_memory_barrier();
-                sh->nnodes++;
+            if (node[j].index == FM_GATE_NO_NODE) {
+                ngx_shmtx_unlock(&mcf->shpool->mutex);
+                ngx_log_error(NGX_LOG_EMERG, log, 0,
+                              "fermata: no room for node \"%V\", "
+                              "%d names are known since the start",
+                              &node[j].name, NGX_HTTP_FERMATA_NODES);
+                return NGX_ERROR;
             }
 
-            node[j].index = index;
-            mcf->nodes |= (uint64_t) 1 << index;
+            mcf->nodes |= (uint64_t) 1 << node[j].index;
         }
     }
 

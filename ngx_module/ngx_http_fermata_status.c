@@ -11,6 +11,8 @@
 
 
 static ngx_int_t ngx_http_fermata_status_handler(ngx_http_request_t *r);
+static u_char *ngx_http_fermata_status_write(u_char *p, u_char *last,
+    ngx_http_fermata_main_conf_t *mcf);
 static u_char *ngx_http_fermata_status_text(u_char *p, u_char *last,
     const char *key, const char *text);
 static u_char *ngx_http_fermata_status_state(u_char *p, u_char *last,
@@ -45,13 +47,9 @@ ngx_http_fermata_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 static ngx_int_t
 ngx_http_fermata_status_handler(ngx_http_request_t *r)
 {
-    u_char                        *p, *last;
-    ngx_str_t                      type;
     ngx_int_t                      rc;
     ngx_buf_t                     *b;
     ngx_chain_t                    out;
-    ngx_http_fermata_sum_t         sum;
-    ngx_http_fermata_shctx_t      *sh;
     ngx_http_fermata_main_conf_t  *mcf;
 
     if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
@@ -65,42 +63,19 @@ ngx_http_fermata_status_handler(ngx_http_request_t *r)
     }
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_fermata_module);
-    sh = mcf->sh;
-
     b = ngx_create_temp_buf(r->pool, NGX_HTTP_FERMATA_STATUS_MAX);
     if (b == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_http_fermata_sum(sh, &sum);
-
-    p = b->pos;
-    last = b->end;
-
-    p = ngx_http_fermata_status_state(p, last, sh);
-    p = ngx_http_fermata_status_nodes(p, last, mcf, &sum);
-
-    p = ngx_slprintf(p, last,
-                     "\"in_flight\":%ui,\"websockets\":%ui,"
-                     "\"passed\":%uA,\"refused\":%uA,\"workers\":%ui,"
-                     "\"in_every_worker\":%s,\"connected\":%s,"
-                     "\"gate\":\"%V\",\"instance\":\"%s\"}\n",
-                     sum.in_flight, sum.websockets, sum.passed, sum.refused,
-                     sum.workers,
-                     ngx_http_fermata_is_in_force(sh) ? "true" : "false",
-                     sh->connected ? "true" : "false",
-                     &mcf->name, sh->instance);
-
-    b->last = p;
+    b->last = ngx_http_fermata_status_write(b->pos, b->end, mcf);
     b->last_buf = (r == r->main) ? 1 : 0;
     b->last_in_chain = 1;
 
-    ngx_str_set(&type, "application/json");
-
     r->headers_out.status = NGX_HTTP_OK;
     r->headers_out.content_length_n = b->last - b->pos;
-    r->headers_out.content_type = type;
-    r->headers_out.content_type_len = type.len;
+    ngx_str_set(&r->headers_out.content_type, "application/json");
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
 
     rc = ngx_http_send_header(r);
 
@@ -112,6 +87,33 @@ ngx_http_fermata_status_handler(ngx_http_request_t *r)
     out.next = NULL;
 
     return ngx_http_output_filter(r, &out);
+}
+
+
+static u_char *
+ngx_http_fermata_status_write(u_char *p, u_char *last,
+    ngx_http_fermata_main_conf_t *mcf)
+{
+    ngx_http_fermata_sum_t     sum;
+    ngx_http_fermata_shctx_t  *sh;
+
+    sh = mcf->sh;
+
+    ngx_http_fermata_sum(sh, &sum);
+
+    p = ngx_http_fermata_status_state(p, last, sh);
+    p = ngx_http_fermata_status_nodes(p, last, mcf, &sum);
+
+    return ngx_slprintf(p, last,
+                        "\"in_flight\":%ui,\"websockets\":%ui,"
+                        "\"passed\":%uA,\"refused\":%uA,\"workers\":%ui,"
+                        "\"in_every_worker\":%s,\"connected\":%s,"
+                        "\"gate\":\"%V\",\"instance\":\"%s\"}\n",
+                        sum.in_flight, sum.websockets, sum.passed, sum.refused,
+                        sum.workers,
+                        ngx_http_fermata_is_in_force(sh) ? "true" : "false",
+                        sh->connected ? "true" : "false",
+                        &mcf->name, sh->instance);
 }
 
 

@@ -15,6 +15,8 @@ static void ngx_http_fermata_check_servers(ngx_conf_t *cf,
     ngx_http_upstream_srv_conf_t *uscf, ngx_http_fermata_srv_conf_t *ucf);
 static ngx_int_t ngx_http_fermata_init_peer(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us);
+static void ngx_http_fermata_wrap(ngx_peer_connection_t *pc,
+    ngx_http_fermata_ctx_t *ctx);
 static void ngx_http_fermata_limit_tries(ngx_peer_connection_t *pc,
     ngx_http_fermata_ctx_t *ctx);
 static ngx_int_t ngx_http_fermata_get_peer(ngx_peer_connection_t *pc,
@@ -299,7 +301,6 @@ static ngx_int_t
 ngx_http_fermata_init_peer(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us)
 {
-    ngx_http_upstream_t          *u;
     ngx_http_fermata_ctx_t       *ctx;
     ngx_http_fermata_srv_conf_t  *ucf;
 
@@ -327,44 +328,49 @@ ngx_http_fermata_init_peer(ngx_http_request_t *r,
         ngx_http_fermata_slot->in_flight++;
     }
 
-    u = r->upstream;
-
     ctx->ucf = ucf;
+
+    ngx_http_fermata_wrap(&r->upstream->peer, ctx);
+    ngx_http_fermata_limit_tries(&r->upstream->peer, ctx);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_fermata_wrap(ngx_peer_connection_t *pc, ngx_http_fermata_ctx_t *ctx)
+{
     ctx->blocked = 0;
     ctx->direct = 0;
     ctx->direct_done = 0;
 
-    ctx->data = u->peer.data;
-    ctx->get = u->peer.get;
-    ctx->free = u->peer.free;
-    ctx->notify = u->peer.notify;
+    ctx->data = pc->data;
+    ctx->get = pc->get;
+    ctx->free = pc->free;
+    ctx->notify = pc->notify;
 
-    u->peer.data = ctx;
-    u->peer.get = ngx_http_fermata_get_peer;
-    u->peer.free = ngx_http_fermata_free_peer;
+    pc->data = ctx;
+    pc->get = ngx_http_fermata_get_peer;
+    pc->free = ngx_http_fermata_free_peer;
 
     if (ctx->notify) {
-        u->peer.notify = ngx_http_fermata_notify_peer;
+        pc->notify = ngx_http_fermata_notify_peer;
     }
-
-    ngx_http_fermata_limit_tries(&u->peer, ctx);
 
 #if (NGX_HTTP_SSL)
 
-    ctx->set_session = u->peer.set_session;
-    ctx->save_session = u->peer.save_session;
+    ctx->set_session = pc->set_session;
+    ctx->save_session = pc->save_session;
 
     if (ctx->set_session) {
-        u->peer.set_session = ngx_http_fermata_set_session;
+        pc->set_session = ngx_http_fermata_set_session;
     }
 
     if (ctx->save_session) {
-        u->peer.save_session = ngx_http_fermata_save_session;
+        pc->save_session = ngx_http_fermata_save_session;
     }
 
 #endif
-
-    return NGX_OK;
 }
 
 

@@ -203,6 +203,26 @@ ngx_http_fermata_is_utf8(const char *text)
 }
 
 
+static ngx_int_t
+ngx_http_fermata_words_from(const Fermata__GateAsk *msg,
+    struct fm_gate_ask *ask)
+{
+    if (!ngx_http_fermata_is_utf8(msg->message)
+        || !ngx_http_fermata_is_utf8(msg->step)
+        || !ngx_http_fermata_is_utf8(msg->command)
+        || ngx_http_fermata_text(ask->message, FM_TEXT_SIZE, msg->message)
+           != NGX_OK
+        || ngx_http_fermata_text(ask->step, FM_TEXT_SIZE, msg->step) != NGX_OK
+        || ngx_http_fermata_text(ask->command, FM_NAME_SIZE, msg->command)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
 ngx_int_t
 ngx_http_fermata_ask_from(const Fermata__GateAsk *msg, struct fm_gate_ask *ask)
 {
@@ -211,6 +231,10 @@ ngx_http_fermata_ask_from(const Fermata__GateAsk *msg, struct fm_gate_ask *ask)
     ngx_memzero(ask, sizeof(struct fm_gate_ask));
 
     switch (msg->mode) {
+
+    case FERMATA__GATE_MODE__GATE_NONE:
+        ask->mode = FM_GATE_NONE;
+        break;
 
     case FERMATA__GATE_MODE__GATE_OPEN:
         ask->mode = FM_GATE_OPEN;
@@ -255,19 +279,7 @@ ngx_http_fermata_ask_from(const Fermata__GateAsk *msg, struct fm_gate_ask *ask)
 
     ask->drained_count = (unsigned) msg->n_drained;
 
-    if (!ngx_http_fermata_is_utf8(msg->message)
-        || !ngx_http_fermata_is_utf8(msg->step)
-        || !ngx_http_fermata_is_utf8(msg->command)
-        || ngx_http_fermata_text(ask->message, FM_TEXT_SIZE, msg->message)
-           != NGX_OK
-        || ngx_http_fermata_text(ask->step, FM_TEXT_SIZE, msg->step) != NGX_OK
-        || ngx_http_fermata_text(ask->command, FM_NAME_SIZE, msg->command)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
+    return ngx_http_fermata_words_from(msg, ask);
 }
 
 

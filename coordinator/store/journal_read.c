@@ -7,8 +7,8 @@
 #include "coordinator/run/journal.h"
 #include "coordinator/store/journal_store.h"
 
-#define RUN_COLUMNS                                                                                \
-	"run, procedure, args, who, state, \"end\", text, next, why, restore_point, began_ms, "    \
+#define RUN_COLUMNS                                                                             \
+	"run, procedure, args, who, state, \"end\", text, next, why, restore_point, began_ms, " \
 	"ended_ms, closed_ms, opened_ms"
 
 static int
@@ -128,7 +128,8 @@ co_journal_runs(struct co_journal *journal, unsigned most, struct co_run_row **r
 	_cleanup_(co_statement_free) sqlite3_stmt *s = NULL;
 	struct rows rows = { .take = take_run, .item_size = sizeof(struct co_run_row) };
 
-	if (prepare(journal, "select " RUN_COLUMNS " from run order by run desc limit ?1", &s, err) < 0)
+	if (prepare(journal, "select " RUN_COLUMNS " from run order by run desc limit ?1", &s,
+		    err) < 0)
 		return -1;
 	sqlite3_bind_int64(s, 1, most);
 	if (read_all(journal, s, &rows, err) < 0) return -1;
@@ -143,7 +144,8 @@ co_journal_run(struct co_journal *journal, uint64_t run, struct co_run_row *ret,
 	_cleanup_(co_statement_free) sqlite3_stmt *s = NULL;
 	int rc;
 
-	if (prepare(journal, "select " RUN_COLUMNS " from run where run = ?1", &s, err) < 0) return -1;
+	if (prepare(journal, "select " RUN_COLUMNS " from run where run = ?1", &s, err) < 0)
+		return -1;
 	sqlite3_bind_int64(s, 1, (sqlite3_int64)run);
 	rc = sqlite3_step(s);
 	if (rc == SQLITE_DONE)

@@ -2,7 +2,7 @@
 #include "coordinator/store/journal_store.h"
 
 static const char *const versions[] = {
-	/* 1 */
+/* 1 */
 #include "schema.sql.inc"
 };
 
@@ -51,10 +51,11 @@ co_journal_migrate(sqlite3 *db, const char *path, struct fm_err *err)
 			       "%s is a database of another program; name another file as journal",
 			       path);
 	if (version > VERSION)
-		return fm_fail(err, FM_ERR_CONFIG, 0,
-			       "%s was written by a newer Fermata (journal version %d, this program "
-			       "knows %d); install that one again",
-			       path, version, VERSION);
+		return fm_fail(
+			err, FM_ERR_CONFIG, 0,
+			"%s was written by a newer Fermata (journal version %d, this program "
+			"knows %d); install that one again",
+			path, version, VERSION);
 	for (; version < VERSION; version++)
 		if (step_up(db, version) < 0) {
 			fm_fail(err, FM_ERR_IO, 0, "%s: make journal version %d: %s", path,

@@ -20,9 +20,10 @@
 
 static const char *const writes[CO_SQL_COUNT] = {
 	[CO_SQL_STATE] = "insert or replace into state (one, body) values (1, ?1)",
-	[CO_SQL_RUN] = "insert or replace into run (run, procedure, args, who, state, \"end\", text, "
-		       "next, why, restore_point, began_ms, ended_ms, closed_ms, opened_ms) "
-		       "values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+	[CO_SQL_RUN] =
+		"insert or replace into run (run, procedure, args, who, state, \"end\", text, "
+		"next, why, restore_point, began_ms, ended_ms, closed_ms, opened_ms) "
+		"values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
 	[CO_SQL_EVENT] = "insert or replace into event (run, number, at_ms, took_ms, kind, step, "
 			 "text) values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 	[CO_SQL_POINT] = "insert or replace into point (id, run, version, node, at_ms, "
@@ -65,9 +66,10 @@ take_lock(struct co_journal *journal, struct fm_err *err)
 		if (errno != EWOULDBLOCK) return fm_fail(err, FM_ERR_IO, errno, "lock %s", path);
 		if (pread(journal->lock, pid, sizeof pid - 1, 0) < 0) pid[0] = '\0';
 		pid[strcspn(pid, "\n")] = '\0';
-		return fm_fail(err, FM_ERR_REFUSED, 0,
-			       "%s is in use by another coordinator, process %s; stop that one first",
-			       journal->path, fm_is_empty(pid) ? "unknown" : pid);
+		return fm_fail(
+			err, FM_ERR_REFUSED, 0,
+			"%s is in use by another coordinator, process %s; stop that one first",
+			journal->path, fm_is_empty(pid) ? "unknown" : pid);
 	}
 	FM_FORMAT(pid, "%ld\n", (long)getpid());
 	if (ftruncate(journal->lock, 0) < 0 ||
@@ -89,7 +91,8 @@ sync_folder(const char *path)
 static int
 make_file(struct co_journal *journal, struct fm_err *err)
 {
-	_cleanup_close_ int fd = open(journal->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	_cleanup_close_ int fd = open(journal->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+				      0600);
 
 	if (fd < 0 || fchmod(fd, 0600) < 0 || sync_folder(journal->path) < 0)
 		return fm_fail(err, FM_ERR_IO, errno, "open %s", journal->path);
@@ -99,11 +102,12 @@ make_file(struct co_journal *journal, struct fm_err *err)
 static int
 damaged(struct co_journal *journal, const char *what, struct fm_err *err)
 {
-	return fm_fail(err, FM_ERR_IO, 0,
-		       "the journal %s is damaged (%s); keep a copy of it, then either save what can "
-		       "be read (sqlite3 %s .recover | sqlite3 NEW) or move it away: the coordinator "
-		       "then begins anew, without its history",
-		       journal->path, what, journal->path);
+	return fm_fail(
+		err, FM_ERR_IO, 0,
+		"the journal %s is damaged (%s); keep a copy of it, then either save what can "
+		"be read (sqlite3 %s .recover | sqlite3 NEW) or move it away: the coordinator "
+		"then begins anew, without its history",
+		journal->path, what, journal->path);
 }
 
 static int
@@ -175,8 +179,9 @@ bind_text(sqlite3_stmt *statement, int at, const char *text)
 static void
 bind_run(sqlite3_stmt *s, const struct co_run_row *row)
 {
-	const char *const texts[] = { row->procedure, row->args, row->who,  row->state, row->end,
-				      row->text,      row->next, row->why, row->restore_point };
+	const char *const texts[] = { row->procedure, row->args, row->who,
+				      row->state,     row->end,	 row->text,
+				      row->next,      row->why,	 row->restore_point };
 	const int64_t times[] = { row->began_ms, row->ended_ms, row->closed_ms, row->opened_ms };
 
 	sqlite3_bind_int64(s, 1, (sqlite3_int64)row->run);
@@ -229,8 +234,8 @@ static int
 put_all(struct co_journal *journal, const struct co_commit *commit, struct fm_err *err)
 {
 	sqlite3_bind_blob64(journal->writes[CO_SQL_STATE], 1,
-			    commit->state_size ? (const void *)commit->state : "", commit->state_size,
-			    SQLITE_STATIC);
+			    commit->state_size ? (const void *)commit->state : "",
+			    commit->state_size, SQLITE_STATIC);
 	if (put(journal, CO_SQL_STATE, err) < 0) return -1;
 	if (commit->run) {
 		bind_run(journal->writes[CO_SQL_RUN], commit->run);

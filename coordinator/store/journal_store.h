@@ -7,13 +7,7 @@
 
 #include "base/err.h"
 
-enum co_statement {
-	CO_SQL_STATE,
-	CO_SQL_RUN,
-	CO_SQL_EVENT,
-	CO_SQL_POINT,
-	CO_SQL_COUNT
-};
+enum co_statement { CO_SQL_STATE, CO_SQL_RUN, CO_SQL_EVENT, CO_SQL_POINT, CO_SQL_COUNT };
 
 struct co_journal {
 	sqlite3 *db;

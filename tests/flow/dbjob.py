@@ -128,7 +128,7 @@ class Jobs:
         report = self.go(kind, **changes)
         assert not report.ok
         for word in words:
-            assert word in report.text
+            assert word in report.text, report.text
         return report
 
     def restore_point(self):

@@ -25,6 +25,11 @@ def app_pids(cluster, node):
     return [pid for pid in cluster.app_pids() if pid in mine]
 
 
+def is_going_back(cluster):
+    steps = cluster.run()[0]["run"]["steps"]
+    return any(step["table"] == "recovery" and step["state"] in ("running", "done") for step in steps)
+
+
 @pytest.mark.parametrize("number", [
     pytest.param(n, marks=[pytest.mark.slow] if n >= QUICK_KILLS else []) for n in range(KILLS)])
 def test_a_killed_coordinator_resumes_its_upgrade(running, number):
@@ -52,8 +57,7 @@ def test_a_coordinator_killed_again_and_again_resumes(running):
 def test_a_killed_coordinator_resumes_its_rollback(running):
     running.app.offer(Release("2.2.16", "fail"))
     running.cli("upgrade", "--to", "2.2.16", "--yes", "--detach", expect=5)
-    wait_for(lambda: any(step["table"] != "upgrade" and step["state"] == "running"
-                         for step in running.run()[0]["run"]["steps"]), 30, "the rollback began")
+    wait_for(lambda: is_going_back(running), 30, "the rollback began")
     running.coordinator.kill()
     running.coordinator.start()
     running.cli("attach", limit=60)
@@ -124,17 +128,13 @@ def test_a_stop_in_the_middle_of_a_start_leaves_nothing(cluster):
     wait_for(lambda: cluster.app_pids() == [], 20, "nothing is left")
 
 
-def test_an_older_release_is_never_started_on_a_newer_database(running):
-    running.app.offer(Release("2.2.16"))
-    running.cli("upgrade", "--to", "2.2.16", "--yes", expect=0)
+def test_nothing_is_started_on_a_database_of_another_release(running):
     node = running.nodes[2]
-    running.agents["app3"].stop()
+    running.postgres.query('update "applicationVersion" set value = %s', "2.2.16", database="nocobase")
     for pid in app_pids(running, node):
         os.kill(pid, signal.SIGKILL)
-    node.switch("2.2.15")
-    running.agents["app3"].start()
     wait_for(lambda: node_status(running, "app3")["app"] == "refused", 20, "the guard refuses", every=0.1)
-    assert app_pids(running, node) == [] and running.postgres.version() == "2.2.16"
+    assert app_pids(running, node) == []
 
 
 def test_the_second_node_that_fails_takes_the_upgrade_back(running):
@@ -144,8 +144,7 @@ def test_the_second_node_that_fails_takes_the_upgrade_back(running):
     def heal():
         running.nodes[1].tune()
     running.cli("upgrade", "--to", "2.2.16", "--yes", "--detach", expect=5)
-    wait_for(lambda: any(step["table"] != "upgrade" and step["state"] != "pending"
-                         for step in running.run()[0]["run"]["steps"]), 60, "the rollback began")
+    wait_for(lambda: is_going_back(running), 60, "the rollback began")
     heal()
     running.cli("attach", limit=60)
     assert end_of(running) == "rolled-back" and everywhere(running, "2.2.15")

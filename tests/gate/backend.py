@@ -60,6 +60,7 @@ class Node:
         gone = both[1] in done
         for task in both:
             task.cancel()
+        await asyncio.gather(*both, return_exceptions=True)
         return gone
 
     async def websocket(self, reader, writer, headers):

@@ -73,7 +73,7 @@ def door_log(nodes, begin_ms, end_ms):
             continue
         for line in node.access_log.read_text(errors="replace").splitlines():
             fields = line.split(" ")
-            if len(fields) == 5 and begin_ms <= int(fields[0]) < end_ms:
+            if len(fields) >= 5 and begin_ms <= int(fields[0]) < end_ms:
                 found.append((int(fields[0]), node.name, fields[2], fields[3], fields[4]))
     return found
 

@@ -6,8 +6,8 @@
 static char *
 run_name(const struct db_job *job, const char *kind, char dst[DB_NAME_SIZE])
 {
-	fm_format(dst, DB_NAME_SIZE, "fermata_%s_%llu_%s", kind, (unsigned long long)job->order->run,
-		  job->order->database);
+	fm_format(dst, DB_NAME_SIZE, "fermata_%s_%llu_%s", kind,
+		  (unsigned long long)job->order->run, job->order->database);
 	return dst;
 }
 
@@ -28,8 +28,8 @@ db_find_comment(struct db_job *job, const char *name, char **ret, struct fm_err 
 {
 	_cleanup_(db_result_free) PGresult *result = db_query_with(
 		&job->admin, err,
-		"select shobj_description(oid, 'pg_database') from pg_database where datname = $1", 1,
-		&name);
+		"select shobj_description(oid, 'pg_database') from pg_database where datname = $1",
+		1, &name);
 
 	if (!result) return fm_wrap(err, "look for database %s", name);
 	*ret = fm_strdup(db_field(result, 0, 0));
@@ -64,23 +64,25 @@ db_find_mark(struct db_job *job, const char *mark, char name[DB_NAME_SIZE], stru
 int
 db_mark(struct db_job *job, const char *name, const char *mark, struct fm_err *err)
 {
-	if (db_run(&job->admin, err, "comment on database \"%s\" is '%s'", name, mark) == 0) return 0;
+	if (db_run(&job->admin, err, "comment on database \"%s\" is '%s'", name, mark) == 0)
+		return 0;
 	return fm_wrap(err, "mark database %s", name);
 }
 
 /* Name $2 like database $1; without one, like template1 but of the application's role $3. */
-#define CREATE_LIKE(more)                                                                          \
-	"select format('create database %I owner %I template template0 encoding %L "               \
-	"lc_collate %L lc_ctype %L" more ", $2::text, case when d.datname = 'template1' "          \
-	"then $3 else pg_get_userbyid(datdba) end, pg_encoding_to_char(encoding), "                \
-	"datcollate, datctype, case spcname when 'pg_default' then '' else format(' tablespace %I', "      \
+#define CREATE_LIKE(more)                                                                             \
+	"select format('create database %I owner %I template template0 encoding %L "                  \
+	"lc_collate %L lc_ctype %L" more ", $2::text, case when d.datname = 'template1' "             \
+	"then $3 else pg_get_userbyid(datdba) end, pg_encoding_to_char(encoding), "                   \
+	"datcollate, datctype, case spcname when 'pg_default' then '' else format(' tablespace %I', " \
 	"spcname) end"
-#define CREATE_FROM                                                                                \
-	") from pg_database d join pg_tablespace t on t.oid = dattablespace "                      \
+#define CREATE_FROM                                                           \
+	") from pg_database d join pg_tablespace t on t.oid = dattablespace " \
 	"where datname in ($1, 'template1') order by datname <> $1 limit 1"
-#define PROVIDER(icu)                                                                              \
-	", case datlocprovider when 'i' then format(' locale_provider icu icu_locale %L', " icu    \
-	") when 'b' then format(' locale_provider builtin builtin_locale %L', " icu ") else '' end"
+#define PROVIDER(icu)                                                                           \
+	", case datlocprovider when 'i' then format(' locale_provider icu icu_locale %L', " icu \
+	") when 'b' then format(' locale_provider builtin builtin_locale %L', " icu             \
+	") else '' end"
 
 /* By the server's version: who names the locale, and where. */
 static const char *
@@ -122,7 +124,8 @@ db_create(struct db_job *job, const char *name, struct fm_err *err)
 int
 db_drop(struct db_job *job, const char *name, struct fm_err *err)
 {
-	if (db_run(&job->admin, err, "drop database if exists \"%s\" with (force)", name) == 0) return 0;
+	if (db_run(&job->admin, err, "drop database if exists \"%s\" with (force)", name) == 0)
+		return 0;
 	return fm_wrap(err, "drop database %s", name);
 }
 
@@ -166,8 +169,8 @@ int
 db_carry_over(struct db_job *job, const char *from, const char *to, struct fm_err *err)
 {
 	const char *const values[] = { from, to };
-	_cleanup_(db_result_free) PGresult *result =
-		db_query_with(&job->admin, err, carry_query, 2, values);
+	_cleanup_(db_result_free)
+		PGresult *result = db_query_with(&job->admin, err, carry_query, 2, values);
 
 	if (!result) return fm_wrap(err, "read the settings of database %s", from);
 	for (int i = 0; i < PQntuples(result); i++)

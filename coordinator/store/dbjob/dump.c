@@ -53,8 +53,13 @@ finish_scratch(struct db_job *job, struct db_link *link)
 static int
 write_dump(struct db_job *job, const char *path, struct fm_err *err)
 {
-	const char *const argv[] = { "--format=custom", "--compress=1", "--no-password",
-				     "--lock-wait-timeout=30000", "--file", path, NULL };
+	const char *const argv[] = { "--format=custom",
+				     "--compress=1",
+				     "--no-password",
+				     "--lock-wait-timeout=30000",
+				     "--file",
+				     path,
+				     NULL };
 
 	/* It syncs its file itself. */
 	return db_tool_run(job,
@@ -86,15 +91,18 @@ write_list(struct db_job *job, const char *dump, const char *path, struct fm_err
 	_cleanup_(db_link_close) struct db_link link = { .conn = NULL };
 
 	if (db_tool_run(job,
-			&(struct db_tool){ .name = "pg_restore", .argv = argv, .out = path,
+			&(struct db_tool){ .name = "pg_restore",
+					   .argv = argv,
+					   .out = path,
 					   .says = "reading the dump's list" },
 			err) < 0)
 		return -1;
 	if (count_listed(path) > 0) return 0;
 	if (db_link_open(&link, job->order->admin, job->order->database, err) < 0) return -1;
-	tables = db_query(&link, err,
-			  "select count(*) from pg_class c join pg_namespace n on n.oid = relnamespace "
-			  "where relkind = 'r' and nspname !~ '^pg_' and nspname <> 'information_schema'");
+	tables = db_query(
+		&link, err,
+		"select count(*) from pg_class c join pg_namespace n on n.oid = relnamespace "
+		"where relkind = 'r' and nspname !~ '^pg_' and nspname <> 'information_schema'");
 	if (!tables) return fm_wrap(err, "count tables");
 	if (db_number(tables, 0, 0) == 0) return 0;
 	return fm_fail(err, FM_ERR_DATABASE, 0, "the dump names no table, the database has %s",
@@ -114,11 +122,11 @@ make_manifest(const struct db_job *job, const char *sum, unsigned long long byte
 	strftime(taken, sizeof taken, "%Y-%m-%dT%H:%M:%SZ", &tm);
 	return json_pack("{s:i, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:s, s:I, s:I, s:s, s:i, s:b}",
 			 "format", 1, "id", order->restore_point, "cluster", order->cluster,
-			 "database", order->database, "version", order->version,
-			 "run", (json_int_t)order->run, "epoch", (json_int_t)order->epoch,
-			 "fence", (json_int_t)job->fences, "taken", taken, "taken_ms", (json_int_t)now,
-			 "bytes", (json_int_t)bytes, "sha256", sum,
-			 "server", PQserverVersion(job->admin.conn), "verified", 0);
+			 "database", order->database, "version", order->version, "run",
+			 (json_int_t)order->run, "epoch", (json_int_t)order->epoch, "fence",
+			 (json_int_t)job->fences, "taken", taken, "taken_ms", (json_int_t)now,
+			 "bytes", (json_int_t)bytes, "sha256", sum, "server",
+			 PQserverVersion(job->admin.conn), "verified", 0);
 }
 
 static int

@@ -18,10 +18,10 @@ static const char setup[] =
 	"set statement_timeout = 0; set lock_timeout = 0; set default_transaction_read_only = on; ";
 
 #define USERS "n.nspname !~ '^pg_' and n.nspname <> 'information_schema'"
-#define SUM(name, columns, from)                                                                   \
-	"union all select '" name "', 'columns', md5(coalesce(string_agg(f, chr(10) order by f "   \
-	"collate \"C\"), '')) || ' ' || count(*) from (select concat_ws(' ', " columns ") f from " \
-	from ") s "
+#define SUM(name, columns, from)                                                                 \
+	"union all select '" name "', 'columns', md5(coalesce(string_agg(f, chr(10) order by f " \
+	"collate \"C\"), '')) || ' ' || count(*) from (select concat_ws(' ', " columns           \
+	") f from " from ") s "
 
 /* Kind, key, value. Definitions are compared by their parts, never by their text: an expression may
  * be written differently after a restore and still be the same. A table that inherits may have its
@@ -33,31 +33,34 @@ static const char catalog_query[] =
 	"from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace "
 	"where c.relkind = 'r' and " USERS " "
 	"union all select 'sequence', format('sequence %I.%I', schemaname, sequencename), "
-	"coalesce(last_value::text, 'unused') from pg_catalog.pg_sequences "
-	SUM("columns",
-	    "n.nspname, c.relname, c.relkind, a.attname, format_type(a.atttypid, a.atttypmod), "
-	    "a.attnotnull, a.atthasdef, a.attidentity, a.attgenerated",
-	    "pg_catalog.pg_attribute a join pg_catalog.pg_class c on c.oid = a.attrelid join "
-	    "pg_catalog.pg_namespace n on n.oid = c.relnamespace where a.attnum > 0 and not "
-	    "a.attisdropped and c.relkind in ('r', 'p', 'v', 'm', 'f', 'c') and " USERS)
-	SUM("indexes",
-	    "n.nspname, c.relname, i.relname, x.indisunique, x.indisprimary, x.indnatts",
-	    "pg_catalog.pg_index x join pg_catalog.pg_class i on i.oid = x.indexrelid join "
-	    "pg_catalog.pg_class c on c.oid = x.indrelid join pg_catalog.pg_namespace n on n.oid = "
-	    "c.relnamespace where (x.indisvalid or c.relkind = 'p') and " USERS)
-	SUM("constraints",
-	    "n.nspname, conrelid::regclass, conname, contype, confrelid::regclass, convalidated",
-	    "pg_catalog.pg_constraint k join pg_catalog.pg_namespace n on n.oid = k.connamespace "
-	    "where " USERS)
-	SUM("functions", "n.nspname, p.oid::regprocedure",
-	    "pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace "
-	    "where not exists (select 1 from pg_catalog.pg_depend d where d.deptype = 'e' and d.classid "
-	    "= 'pg_catalog.pg_proc'::regclass and d.objid = p.oid) and " USERS)
-	SUM("triggers", "n.nspname, c.relname, t.tgname, t.tgenabled",
-	    "pg_catalog.pg_trigger t join pg_catalog.pg_class c on c.oid = t.tgrelid join "
-	    "pg_catalog.pg_namespace n on n.oid = c.relnamespace where not t.tgisinternal and " USERS)
-	SUM("extensions", "extname", "pg_catalog.pg_extension")
-	SUM("large objects", "oid", "pg_catalog.pg_largeobject_metadata");
+	"coalesce(last_value::text, 'unused') from pg_catalog.pg_sequences " SUM(
+		"columns",
+		"n.nspname, c.relname, c.relkind, a.attname, format_type(a.atttypid, a.atttypmod), "
+		"a.attnotnull, a.atthasdef, a.attidentity, a.attgenerated",
+		"pg_catalog.pg_attribute a join pg_catalog.pg_class c on c.oid = a.attrelid join "
+		"pg_catalog.pg_namespace n on n.oid = c.relnamespace where a.attnum > 0 and not "
+		"a.attisdropped and c.relkind in ('r', 'p', 'v', 'm', 'f', 'c') and " USERS)
+		SUM("indexes",
+		    "n.nspname, c.relname, i.relname, x.indisunique, x.indisprimary, x.indnatts",
+		    "pg_catalog.pg_index x join pg_catalog.pg_class i on i.oid = x.indexrelid join "
+		    "pg_catalog.pg_class c on c.oid = x.indrelid join pg_catalog.pg_namespace n on n.oid = "
+		    "c.relnamespace where (x.indisvalid or c.relkind = 'p') and " USERS)
+			SUM("constraints",
+			    "n.nspname, conrelid::regclass, conname, contype, confrelid::regclass, convalidated",
+			    "pg_catalog.pg_constraint k join pg_catalog.pg_namespace n on n.oid = k.connamespace "
+			    "where " USERS)
+				SUM("functions", "n.nspname, p.oid::regprocedure",
+				    "pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace "
+				    "where not exists (select 1 from pg_catalog.pg_depend d where d.deptype = 'e' and d.classid "
+				    "= 'pg_catalog.pg_proc'::regclass and d.objid = p.oid) and " USERS)
+					SUM("triggers",
+					    "n.nspname, c.relname, t.tgname, t.tgenabled",
+					    "pg_catalog.pg_trigger t join pg_catalog.pg_class c on c.oid = t.tgrelid join "
+					    "pg_catalog.pg_namespace n on n.oid = c.relnamespace where not t.tgisinternal and " USERS)
+						SUM("extensions", "extname",
+						    "pg_catalog.pg_extension")
+							SUM("large objects", "oid",
+							    "pg_catalog.pg_largeobject_metadata");
 
 struct text {
 	char *at;
@@ -113,12 +116,14 @@ ask_application(const struct db_job *job, const struct db_gather *g, FILE *out)
 		      sizeof versions);
 	db_table_name(job->order, "migrations", "migrations", migrations, sizeof migrations);
 	if (has_table(g->tables, versions))
-		fprintf(out, " union all select 'application version', string_agg(value, ' ' order by id) "
-			     "from %s",
+		fprintf(out,
+			" union all select 'application version', string_agg(value, ' ' order by id) "
+			"from %s",
 			versions);
 	if (has_table(g->tables, migrations))
-		fprintf(out, " union all select 'migrations', count(*) || ' ' || md5(coalesce(string_agg("
-			     "name, ' ' order by name collate \"C\"), '')) from %s",
+		fprintf(out,
+			" union all select 'migrations', count(*) || ' ' || md5(coalesce(string_agg("
+			"name, ' ' order by name collate \"C\"), '')) from %s",
 			migrations);
 }
 
@@ -142,12 +147,14 @@ ask_counts(const struct db_job *job, struct db_gather *g, struct fm_err *err)
 		if (!fm_is_equal(db_field(g->tables, g->next, 0), "table")) continue;
 		literal = PQescapeLiteral(g->link->conn, name, strlen(name));
 		if (!literal) return fm_fail(err, FM_ERR_DATABASE, 0, "quote %s", name);
-		fprintf(sql.out, " union all select 'table ' || %s, count(*)::text%s from only %s "
-				 "fermata_row",
+		fprintf(sql.out,
+			" union all select 'table ' || %s, count(*)::text%s from only %s "
+			"fermata_row",
 			literal,
-			g->with_sums && is_plain ? " || ' ' || coalesce(sum(pg_catalog.hashtextextended("
-						   "fermata_row::text, 0)), 0)"
-						 : "",
+			g->with_sums && is_plain
+				? " || ' ' || coalesce(sum(pg_catalog.hashtextextended("
+				  "fermata_row::text, 0)), 0)"
+				: "",
 			name);
 	}
 	if (is_first) ask_application(job, g, sql.out);
@@ -246,15 +253,15 @@ db_facts_differ(const json_t *want, const json_t *got, char *text, size_t size)
 	const char *key;
 
 	text[0] = '\0';
-	json_object_foreach(w, key, value) {
+	json_object_foreach(w, key, value)
+	{
 		const char *there = json_string_value(json_object_get(g, key));
 
 		if (!there || !fm_is_equal(there, json_string_value(value)))
 			say_difference(text, size, ++count, key, json_string_value(value), there);
 	}
-	json_object_foreach(g, key, value)
-		if (!json_object_get(w, key))
-			say_difference(text, size, ++count, key, NULL, json_string_value(value));
+	json_object_foreach(g, key, value) if (!json_object_get(w, key))
+		say_difference(text, size, ++count, key, NULL, json_string_value(value));
 	return count;
 }
 
@@ -265,7 +272,8 @@ db_facts_total(const json_t *facts, unsigned long long *ret_tables, unsigned lon
 	const char *key;
 
 	*ret_tables = *ret_rows = 0;
-	json_object_foreach(f, key, value) {
+	json_object_foreach(f, key, value)
+	{
 		if (strncmp(key, "table ", 6) != 0) continue;
 		++*ret_tables;
 		*ret_rows += strtoull(json_string_value(value), NULL, 10);

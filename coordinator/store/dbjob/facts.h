@@ -12,15 +12,16 @@
 
 struct db_gather {
 	struct db_link *link;
-	bool with_sums;   /* a sum over the contents of every table too */
-	json_t *facts;    /* of the caller: to free with json_decref() */
+	bool with_sums; /* a sum over the contents of every table too */
+	json_t *facts;	/* of the caller: to free with json_decref() */
 	PGresult *tables;
-	int next;         /* of tables: the first that is not asked yet */
+	int next; /* of tables: the first that is not asked yet */
 	bool is_counting;
 };
 
 /* Gathers from all at the same time: each has its own server process. */
-int db_gather_all(const struct db_job *job, struct db_gather *gathers, int count, struct fm_err *err);
+int db_gather_all(const struct db_job *job, struct db_gather *gathers, int count,
+		  struct fm_err *err);
 
 /* How many facts differ; the first few go to text. */
 unsigned db_facts_differ(const json_t *want, const json_t *got, char *text, size_t size);

@@ -15,8 +15,8 @@
 #define ARRIVE_LIMIT_MS 500
 
 /* Backends that hold a transaction but are not listed yet: they are coming up. */
-#define ARRIVING                                                                                   \
-	"from pg_locks l where locktype = 'virtualxid' and pid is not null and "                   \
+#define ARRIVING                                                                 \
+	"from pg_locks l where locktype = 'virtualxid' and pid is not null and " \
 	"not exists (select 1 from pg_stat_activity a where a.pid = l.pid)"
 
 static int
@@ -32,15 +32,17 @@ refuse_lockout(struct db_job *job, struct fm_err *err)
 
 	if (!result) return fm_wrap(err, "look at the roles");
 	if (db_truth(result, 0, 0))
-		return fm_fail(err, FM_ERR_REFUSED, 0,
-			       "[database] admin is the application's own role \"%s\": it would lock itself "
-			       "out; name another role there",
-			       job->order->role);
+		return fm_fail(
+			err, FM_ERR_REFUSED, 0,
+			"[database] admin is the application's own role \"%s\": it would lock itself "
+			"out; name another role there",
+			job->order->role);
 	if (db_truth(result, 0, 1))
-		return fm_fail(err, FM_ERR_REFUSED, 0,
-			       "the application's role \"%s\" is the only superuser that may log in: nobody "
-			       "could undo the fence; make another one first",
-			       job->order->role);
+		return fm_fail(
+			err, FM_ERR_REFUSED, 0,
+			"the application's role \"%s\" is the only superuser that may log in: nobody "
+			"could undo the fence; make another one first",
+			job->order->role);
 	return 0;
 }
 
@@ -55,10 +57,11 @@ refuse_prepared(struct db_job *job, struct fm_err *err)
 
 	if (!result) return fm_wrap(err, "look for prepared transactions");
 	if (db_number(result, 0, 0) == 0) return 0;
-	return fm_fail(err, FM_ERR_REFUSED, 0,
-		       "%s prepared transactions are open in the database; in it, type: ROLLBACK PREPARED "
-		       "'%s'",
-		       db_field(result, 0, 0), db_field(result, 0, 1));
+	return fm_fail(
+		err, FM_ERR_REFUSED, 0,
+		"%s prepared transactions are open in the database; in it, type: ROLLBACK PREPARED "
+		"'%s'",
+		db_field(result, 0, 0), db_field(result, 0, 1));
 }
 
 static int
@@ -79,16 +82,16 @@ static int
 await_arriving(struct db_job *job, struct fm_err *err)
 {
 	int64_t end = fm_mono_now().ms + ARRIVE_LIMIT_MS;
-	_cleanup_(db_result_free) PGresult *first =
-		db_query(&job->admin, err, "select '{' || coalesce(string_agg(pid::text, ','), '') || '}' "
-					   ARRIVING);
+	_cleanup_(db_result_free) PGresult *first = db_query(
+		&job->admin, err,
+		"select '{' || coalesce(string_agg(pid::text, ','), '') || '}' " ARRIVING);
 	const char *const values[] = { first ? db_field(first, 0, 0) : "" };
 
 	if (!first) return fm_wrap(err, "look for arriving backends");
 	while (!fm_is_equal(values[0], "{}") && fm_mono_now().ms < end) {
-		_cleanup_(db_result_free) PGresult *left =
-			db_query_with(&job->admin, err,
-				      "select count(*) " ARRIVING " and pid = any ($1::int[])", 1, values);
+		_cleanup_(db_result_free) PGresult *left = db_query_with(
+			&job->admin, err, "select count(*) " ARRIVING " and pid = any ($1::int[])",
+			1, values);
 
 		if (!left) return fm_wrap(err, "look for arriving backends");
 		if (db_number(left, 0, 0) == 0) break;
@@ -116,9 +119,10 @@ end_backends(struct db_job *job, struct fm_err *err)
 		if (left == 0) return 0;
 		if (left > job->report.backends) job->report.backends = (uint32_t)left;
 		if (fm_mono_now().ms > end)
-			return fm_fail(err, FM_ERR_TIMEOUT, 0,
-				       "%llu backends of \"%s\" do not end; the role may not log in any more",
-				       left, job->order->role);
+			return fm_fail(
+				err, FM_ERR_TIMEOUT, 0,
+				"%llu backends of \"%s\" do not end; the role may not log in any more",
+				left, job->order->role);
 		db_pause(pause);
 		pause = LOOK_MS;
 	}
@@ -128,12 +132,12 @@ int
 db_fence(struct db_job *job, struct fm_err *err)
 {
 	if (refuse_lockout(job, err) < 0 || refuse_prepared(job, err) < 0 ||
-	    db_read_fence(job, err) < 0 || close_role(job, err) < 0 || await_arriving(job, err) < 0 ||
-	    end_backends(job, err) < 0)
+	    db_read_fence(job, err) < 0 || close_role(job, err) < 0 ||
+	    await_arriving(job, err) < 0 || end_backends(job, err) < 0)
 		return -1;
 	job->may_login = false;
-	db_say(job, "the role \"%s\" may not log in, %u of its backends were ended", job->order->role,
-	       job->report.backends);
+	db_say(job, "the role \"%s\" may not log in, %u of its backends were ended",
+	       job->order->role, job->report.backends);
 	return 0;
 }
 

@@ -25,9 +25,13 @@ db_fill(struct db_job *job, const struct db_point *point, const char *database, 
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	bool is_small = db_point_number(point, "bytes") < ONE_BY_ONE_BYTES;
 	char jobs[32];
-	const char *const argv[] = { "--exit-on-error", "--no-password",
+	const char *const argv[] = { "--exit-on-error",
+				     "--no-password",
 				     is_small ? "--single-transaction" : jobs,
-				     "--dbname", database, point->dump, NULL };
+				     "--dbname",
+				     database,
+				     point->dump,
+				     NULL };
 
 	/* Durable all the same: the commit that puts this database into service is synchronous. */
 	FM_FORMAT(jobs, "--jobs=%ld", cores < 2 ? 2 : cores > JOBS_MOST ? JOBS_MOST : cores);
@@ -69,9 +73,10 @@ db_compare_facts(struct db_job *job, const json_t *want, const json_t *got, stru
 	unsigned count = db_facts_differ(want, got, text, sizeof text);
 
 	if (count > 0)
-		return fm_fail(err, FM_ERR_DATABASE, 0,
-			       "the restore point does not give back what was there, %u differences: %s",
-			       count, text);
+		return fm_fail(
+			err, FM_ERR_DATABASE, 0,
+			"the restore point does not give back what was there, %u differences: %s",
+			count, text);
 	db_facts_total(got, &tables, &rows);
 	job->report.tables = (uint32_t)tables;
 	job->report.rows = rows;

@@ -35,7 +35,8 @@ db_read_order(int fd, struct fm_err *err)
 	if (read_whole(fd, body, size, err) < 0) return NULL;
 	envelope = fm_frame_unpack(body, size, FERMATA__ROLE__ROLE_COORDINATOR, err);
 	if (envelope && envelope->body_case != FERMATA__ENVELOPE__BODY_JOB_ORDER) {
-		fm_fail(err, FM_ERR_PEER, 0, "%s is no order", fm_body_name((int)envelope->body_case));
+		fm_fail(err, FM_ERR_PEER, 0, "%s is no order",
+			fm_body_name((int)envelope->body_case));
 		fm_envelope_freep(&envelope);
 	}
 	return envelope;

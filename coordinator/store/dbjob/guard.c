@@ -29,12 +29,13 @@ epoch_text(const struct db_job *job, char dst[24])
 static int
 stale(const struct db_job *job, unsigned long long found, struct fm_err *err)
 {
-	return fm_fail(err, FM_ERR_STALE, 0,
-		       "stale: this order is of epoch %llu, but epoch %llu has spoken to the database; "
-		       "another coordinator leads. If there is none (a lost journal), type in database "
-		       "%s: DELETE FROM public.fermata_epoch WHERE cluster = '%s'",
-		       (unsigned long long)job->order->epoch, found, job->maintenance,
-		       job->order->cluster);
+	return fm_fail(
+		err, FM_ERR_STALE, 0,
+		"stale: this order is of epoch %llu, but epoch %llu has spoken to the database; "
+		"another coordinator leads. If there is none (a lost journal), type in database "
+		"%s: DELETE FROM public.fermata_epoch WHERE cluster = '%s'",
+		(unsigned long long)job->order->epoch, found, job->maintenance,
+		job->order->cluster);
 }
 
 static int
@@ -96,15 +97,15 @@ take_lock(struct db_job *job, struct fm_err *err)
 	int64_t end = fm_mono_now().ms + LOCK_LIMIT_MS;
 
 	for (;;) {
-		_cleanup_(db_result_free) PGresult *result =
-			db_query_with(&job->admin, err,
-				      "select pg_try_advisory_lock(" LOCK_KEYS ")", 1, values);
+		_cleanup_(db_result_free) PGresult *result = db_query_with(
+			&job->admin, err, "select pg_try_advisory_lock(" LOCK_KEYS ")", 1, values);
 
 		if (!result) return fm_wrap(err, "take the cluster's lock");
 		if (db_truth(result, 0, 0)) return 0;
 		if (fm_mono_now().ms > end)
-			return fm_fail(err, FM_ERR_TIMEOUT, 0,
-				       "another job of this cluster holds the database and does not end");
+			return fm_fail(
+				err, FM_ERR_TIMEOUT, 0,
+				"another job of this cluster holds the database and does not end");
 		if (end_holder(job, err) < 0) return -1;
 		db_pause(LOOK_MS);
 	}
@@ -114,7 +115,8 @@ static int
 check(struct db_job *job, const char *sql, struct fm_err *err)
 {
 	const char *const values[] = { job->order->cluster };
-	_cleanup_(db_result_free) PGresult *result = db_query_with(&job->admin, err, sql, 1, values);
+	_cleanup_(db_result_free)
+		PGresult *result = db_query_with(&job->admin, err, sql, 1, values);
 
 	if (!result) return fm_wrap(err, "look at the epoch");
 	if (db_number(result, 0, 0) > job->order->epoch)
@@ -125,7 +127,8 @@ check(struct db_job *job, const char *sql, struct fm_err *err)
 int
 db_guard_check(struct db_job *job, struct fm_err *err)
 {
-	return check(job, "select epoch from public.fermata_epoch where cluster = $1 for update", err);
+	return check(job, "select epoch from public.fermata_epoch where cluster = $1 for update",
+		     err);
 }
 
 int
@@ -141,7 +144,8 @@ db_guard_look(struct db_job *job, struct fm_err *err)
 int
 db_guard(struct db_job *job, struct fm_err *err)
 {
-	if (make_table(job, err) < 0 || raise_epoch(job, err) < 0 || take_lock(job, err) < 0) return -1;
+	if (make_table(job, err) < 0 || raise_epoch(job, err) < 0 || take_lock(job, err) < 0)
+		return -1;
 	return db_guard_check(job, err);
 }
 
@@ -158,7 +162,8 @@ db_read_fence(struct db_job *job, struct fm_err *err)
 	if (!result) return fm_wrap(err, "look at the role");
 	if (PQntuples(result) == 0)
 		return fm_fail(err, FM_ERR_DATABASE, 0,
-			       "the role \"%s\" does not exist; see [database] role", job->order->role);
+			       "the role \"%s\" does not exist; see [database] role",
+			       job->order->role);
 	job->may_login = db_truth(result, 0, 0);
 	job->fences = db_number(result, 0, 1);
 	return 0;
@@ -172,15 +177,18 @@ db_need_fence(struct db_job *job, struct fm_err *err)
 
 	if (db_read_fence(job, err) < 0) return -1;
 	if (job->may_login)
-		return fm_fail(err, FM_ERR_REFUSED, 0,
-			       "the database is not fenced: the role \"%s\" may log in; nothing was done",
-			       job->order->role);
-	result = db_query_with(&job->admin, err,
-			       "select count(*) from pg_stat_activity where datname = $1 and usename = $2",
-			       2, values);
+		return fm_fail(
+			err, FM_ERR_REFUSED, 0,
+			"the database is not fenced: the role \"%s\" may log in; nothing was done",
+			job->order->role);
+	result = db_query_with(
+		&job->admin, err,
+		"select count(*) from pg_stat_activity where datname = $1 and usename = $2", 2,
+		values);
 	if (!result) return fm_wrap(err, "count backends");
 	if (db_number(result, 0, 0) == 0) return 0;
-	return fm_fail(err, FM_ERR_REFUSED, 0,
-		       "the database is not fenced: %llu backends of \"%s\" are left; nothing was done",
-		       db_number(result, 0, 0), job->order->role);
+	return fm_fail(
+		err, FM_ERR_REFUSED, 0,
+		"the database is not fenced: %llu backends of \"%s\" are left; nothing was done",
+		db_number(result, 0, 0), job->order->role);
 }

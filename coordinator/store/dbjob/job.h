@@ -20,10 +20,10 @@
 
 struct db_job {
 	const Fermata__JobOrder *order;
-	struct db_link admin;              /* to the maintenance database */
-	char maintenance[DB_NAME_SIZE];    /* the admin's, never the application's */
-	uint64_t fences;                   /* which closing of the role this is; 0: none yet */
-	bool may_login;                    /* the application's role */
+	struct db_link admin;		/* to the maintenance database */
+	char maintenance[DB_NAME_SIZE]; /* the admin's, never the application's */
+	uint64_t fences;		/* which closing of the role this is; 0: none yet */
+	bool may_login;			/* the application's role */
 	char text[FM_TEXT_SIZE], version[FM_VERSION_SIZE], kept[DB_NAME_SIZE];
 	char sqlstate[DB_STATE_SIZE];
 	Fermata__JobReport report;

@@ -12,7 +12,7 @@
 struct db_link {
 	PGconn *conn;
 	char sqlstate[DB_STATE_SIZE]; /* of the last failure, empty when the server gave none */
-	bool is_fenced;               /* of db_link_open(): the role is not permitted to log in */
+	bool is_fenced;		      /* of db_link_open(): the role is not permitted to log in */
 };
 
 /* Connects with conninfo (a password comes from it, a passfile or the environment), to `database` when

@@ -14,9 +14,9 @@
 #include "wire/frame.h"
 
 enum {
-	NEEDS_ADMIN = 1,   /* a connection to the maintenance database, a role and a database */
-	NEEDS_VOICE = 2,   /* no higher epoch, and no other job meanwhile */
-	NEEDS_FENCE = 4,   /* the application is shut out */
+	NEEDS_ADMIN = 1, /* a connection to the maintenance database, a role and a database */
+	NEEDS_VOICE = 2, /* no higher epoch, and no other job meanwhile */
+	NEEDS_FENCE = 4, /* the application is shut out */
 	NEEDS_FOLDER = 8,
 	NEEDS_POINT = 16,
 };
@@ -79,7 +79,8 @@ db_say(struct db_job *job, const char *fmt, ...)
 static bool
 is_plain(const char *name, size_t most)
 {
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.$-";
+	static const char plain[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.$-";
 	size_t size = strlen(name);
 
 	return size > 0 && size <= most && strspn(name, plain) == size && name[0] != '-';
@@ -91,16 +92,21 @@ check_names(const Fermata__JobOrder *order, unsigned needs, struct fm_err *err)
 	if (!fm_is_empty(order->schema) && !is_plain(order->schema, DB_NAME_SIZE - 1))
 		return fm_fail(err, FM_ERR_CONFIG, 0, "\"%s\" cannot be a schema", order->schema);
 	if (!fm_is_empty(order->table_prefix) && !is_plain(order->table_prefix, DB_NAME_MOST))
-		return fm_fail(err, FM_ERR_CONFIG, 0, "\"%s\" cannot be a prefix", order->table_prefix);
+		return fm_fail(err, FM_ERR_CONFIG, 0, "\"%s\" cannot be a prefix",
+			       order->table_prefix);
 	if ((needs & NEEDS_ADMIN) && !is_plain(order->database, DB_NAME_MOST))
-		return fm_fail(err, FM_ERR_CONFIG, 0,
-			       "the database's name \"%s\" is not of 1 to %d letters, digits and _.$-",
-			       order->database, DB_NAME_MOST);
+		return fm_fail(
+			err, FM_ERR_CONFIG, 0,
+			"the database's name \"%s\" is not of 1 to %d letters, digits and _.$-",
+			order->database, DB_NAME_MOST);
 	if ((needs & NEEDS_ADMIN) && !is_plain(order->role, DB_NAME_SIZE - 1))
-		return fm_fail(err, FM_ERR_CONFIG, 0, "the role's name \"%s\" is not of letters, digits "
-						      "and _.$-", order->role);
+		return fm_fail(err, FM_ERR_CONFIG, 0,
+			       "the role's name \"%s\" is not of letters, digits "
+			       "and _.$-",
+			       order->role);
 	if ((needs & NEEDS_VOICE) && !fm_is_name(order->cluster, FM_NAME_SIZE))
-		return fm_fail(err, FM_ERR_CONFIG, 0, "\"%s\" is no name of a cluster", order->cluster);
+		return fm_fail(err, FM_ERR_CONFIG, 0, "\"%s\" is no name of a cluster",
+			       order->cluster);
 	if ((needs & NEEDS_POINT) && !fm_is_name(order->restore_point, FM_NAME_SIZE))
 		return fm_fail(err, FM_ERR_CONFIG, 0, "\"%s\" is no name of a restore point",
 			       order->restore_point);
@@ -122,9 +128,10 @@ connect_admin(struct db_job *job, struct fm_err *err)
 		FM_COPY(job->maintenance, "postgres");
 	if (db_link_open(&job->admin, job->order->admin, job->maintenance, err) < 0)
 		return fm_wrap(err, "connect as [database] admin");
-	return db_run(&job->admin, err,
-		      "set statement_timeout = 0; set lock_timeout = 0; set synchronous_commit = on; "
-		      "set idle_in_transaction_session_timeout = 0; set search_path = ''");
+	return db_run(
+		&job->admin, err,
+		"set statement_timeout = 0; set lock_timeout = 0; set synchronous_commit = on; "
+		"set idle_in_transaction_session_timeout = 0; set search_path = ''");
 }
 
 static int
@@ -173,8 +180,11 @@ work(void)
 	if (!envelope) return finish(&job, -1, &err);
 	job.order = envelope->job_order;
 	row = find_row(job.order->kind);
-	if (row) rc = run(&job, row, &err);
-	else rc = fm_fail(&err, FM_ERR_PEER, 0, "there is no job of kind %d", (int)job.order->kind);
+	if (row)
+		rc = run(&job, row, &err);
+	else
+		rc = fm_fail(&err, FM_ERR_PEER, 0, "there is no job of kind %d",
+			     (int)job.order->kind);
 	db_link_close(&job.admin);
 	return finish(&job, rc, &err);
 }
@@ -202,7 +212,8 @@ main(int argc, char **argv)
 		return 0;
 	}
 	if (argc > 1) {
-		fprintf(stderr, "fermata-dbjob: unknown argument %s; it takes orders on standard input\n",
+		fprintf(stderr,
+			"fermata-dbjob: unknown argument %s; it takes orders on standard input\n",
 			argv[1]);
 		return 2;
 	}

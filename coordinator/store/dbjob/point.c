@@ -57,7 +57,8 @@ db_point_read(struct db_point *point, struct fm_err *err)
 		if (errno == ENOENT || errno == ENOTDIR) return 0;
 		return fm_fail(err, FM_ERR_IO, errno, "open %s", path);
 	}
-	if (st.st_size > MANIFEST_MOST) return fm_fail(err, FM_ERR_LIMIT, 0, "%s is too large", path);
+	if (st.st_size > MANIFEST_MOST)
+		return fm_fail(err, FM_ERR_LIMIT, 0, "%s is too large", path);
 	json_decref(point->manifest);
 	point->manifest = json_load_file(path, JSON_REJECT_DUPLICATES, &fault);
 	if (json_is_object(point->manifest)) return 1;
@@ -194,10 +195,11 @@ db_point_check_sum(const struct db_point *point, struct fm_err *err)
 
 	if (db_file_sum(point->dump, sum, &bytes, err) < 0) return -1;
 	if (fm_is_equal(sum, db_point_text(point, "sha256"))) return 0;
-	return fm_fail(err, FM_ERR_IO, 0,
-		       "%s is not what was dumped: its SHA-256 differs from the manifest's; the restore "
-		       "point is spoilt",
-		       point->dump);
+	return fm_fail(
+		err, FM_ERR_IO, 0,
+		"%s is not what was dumped: its SHA-256 differs from the manifest's; the restore "
+		"point is spoilt",
+		point->dump);
 }
 
 unsigned long long

@@ -58,8 +58,8 @@ prove(struct db_job *job, const struct db_point *point, const char *name, struct
 
 /* A proved copy from before, proved again: of the verification, or of a try that was killed. */
 static int
-find_copy(struct db_job *job, const struct db_point *point, const char *mark, char name[DB_NAME_SIZE],
-	  struct fm_err *err)
+find_copy(struct db_job *job, const struct db_point *point, const char *mark,
+	  char name[DB_NAME_SIZE], struct fm_err *err)
 {
 	int found = db_find_mark(job, mark, name, err);
 
@@ -69,8 +69,8 @@ find_copy(struct db_job *job, const struct db_point *point, const char *mark, ch
 }
 
 static int
-make_copy(struct db_job *job, const struct db_point *point, const char *mark, char name[DB_NAME_SIZE],
-	  struct fm_err *err)
+make_copy(struct db_job *job, const struct db_point *point, const char *mark,
+	  char name[DB_NAME_SIZE], struct fm_err *err)
 {
 	db_restore_name(job, name);
 	/* Copies of other restore points only take the room that this one needs. */
@@ -99,7 +99,8 @@ end_guests(struct db_job *job, const char *copy, unsigned long long *ret_left, s
 }
 
 static int
-swap_once(struct db_job *job, const char *copy, bool is_live, const char *comment, struct fm_err *err)
+swap_once(struct db_job *job, const char *copy, bool is_live, const char *comment,
+	  struct fm_err *err)
 {
 	struct db_link *admin = &job->admin;
 	const char *live = job->order->database;
@@ -109,8 +110,9 @@ swap_once(struct db_job *job, const char *copy, bool is_live, const char *commen
 	admin->sqlstate[0] = '\0';
 	if (!literal) return fm_fail(err, FM_ERR_DATABASE, 0, "quote the comment of %s", live);
 	if (db_run(admin, err, "begin") < 0 || db_guard_check(job, err) < 0) return -1;
-	if (is_live && (db_run(admin, err, "alter database \"%s\" rename to \"%s\"", live, job->kept) < 0 ||
-			db_mark(job, job->kept, failed_mark(job, mark), err) < 0))
+	if (is_live &&
+	    (db_run(admin, err, "alter database \"%s\" rename to \"%s\"", live, job->kept) < 0 ||
+	     db_mark(job, job->kept, failed_mark(job, mark), err) < 0))
 		return -1;
 	if (db_run(admin, err, "alter database \"%s\" rename to \"%s\"", copy, live) < 0) return -1;
 	if (db_run(admin, err, "comment on database \"%s\" is %s", live,
@@ -132,13 +134,15 @@ swap(struct db_job *job, const char *copy, bool is_live, const char *comment, st
 		if (left == 0) {
 			if (swap_once(job, copy, is_live, comment, err) == 0) return 0;
 			(void)db_run(&job->admin, NULL, "rollback");
-			if (!db_is_state(&job->admin, "55006")) return fm_wrap(err, "swap databases");
+			if (!db_is_state(&job->admin, "55006"))
+				return fm_wrap(err, "swap databases");
 		}
 		if (fm_mono_now().ms > end)
-			return fm_fail(err, FM_ERR_TIMEOUT, 0,
-				       "others keep connecting to database %s, so that it cannot be renamed; "
-				       "keep them away, then type: fermata retry",
-				       job->order->database);
+			return fm_fail(
+				err, FM_ERR_TIMEOUT, 0,
+				"others keep connecting to database %s, so that it cannot be renamed; "
+				"keep them away, then type: fermata retry",
+				job->order->database);
 		db_pause(pause);
 		pause = LOOK_MS;
 	}
@@ -174,7 +178,8 @@ replace(struct db_job *job, const struct db_point *point, struct fm_err *err)
 	found = find_copy(job, point, mark, copy, err);
 	is_fresh = found == 0;
 	if (found < 0 || (is_fresh && make_copy(job, point, mark, copy, err) < 0)) return -1;
-	if (is_live && (db_carry_over(job, live, copy, err) < 0 || choose_failed_name(job, err) < 0))
+	if (is_live &&
+	    (db_carry_over(job, live, copy, err) < 0 || choose_failed_name(job, err) < 0))
 		return -1;
 	db_progress(job, "the copy %s is proved, putting it in place", copy);
 	if (swap(job, copy, is_live, comment, err) < 0) return -1;
@@ -193,7 +198,8 @@ db_restore(struct db_job *job, struct fm_err *err)
 	const char *id = job->order->restore_point;
 	int done;
 
-	if (db_point_init(job, id, &point, err) < 0 || db_point_need(&point, id, err) < 0) return -1;
+	if (db_point_init(job, id, &point, err) < 0 || db_point_need(&point, id, err) < 0)
+		return -1;
 	if (!db_point_is_verified(&point))
 		return fm_fail(err, FM_ERR_REFUSED, 0,
 			       "the restore point %s was never verified; nothing was done", id);

@@ -84,7 +84,8 @@ remove_points(struct db_job *job, unsigned *ret_count, struct fm_err *err)
 
 		if (gone < 0) return -1;
 		if (gone == 0) continue;
-		if (db_guard_check(job, err) < 0 || db_point_remove(point.folder, err) < 0) return -1;
+		if (db_guard_check(job, err) < 0 || db_point_remove(point.folder, err) < 0)
+			return -1;
 		++*ret_count;
 	}
 	return 0;
@@ -98,6 +99,7 @@ db_sweep(struct db_job *job, struct fm_err *err)
 	if (db_drop_copies(job, &copies, err) < 0 || drop_failed(job, &failed, err) < 0) return -1;
 	/* An empty list is a fault of who asks rather than a wish to lose every way back. */
 	if (job->order->n_keep > 0 && remove_points(job, &points, err) < 0) return -1;
-	db_say(job, "removed %u copies, %u failed databases, %u restore points", copies, failed, points);
+	db_say(job, "removed %u copies, %u failed databases, %u restore points", copies, failed,
+	       points);
 	return 0;
 }

@@ -122,7 +122,8 @@ say_progress(struct db_job *job, const struct db_tool *tool, int64_t began)
 
 	fm_format_duration(took, sizeof took, fm_mono_now().ms - began);
 	if (tool->watch && stat(tool->watch, &st) == 0)
-		db_progress(job, "%s: %lld kB after %s", tool->says, (long long)st.st_size / 1024, took);
+		db_progress(job, "%s: %lld kB after %s", tool->says, (long long)st.st_size / 1024,
+			    took);
 	else
 		db_progress(job, "%s for %s", tool->says, took);
 }
@@ -165,7 +166,8 @@ db_tool_run(struct db_job *job, const struct db_tool *tool, struct fm_err *err)
 	if (pid < 0) return -1;
 	listen_to(job, tool, fd, &said);
 	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR) return fm_fail(err, FM_ERR_IO, errno, "wait for %s", tool->name);
+		if (errno != EINTR)
+			return fm_fail(err, FM_ERR_IO, errno, "wait for %s", tool->name);
 	if (WIFSIGNALED(status))
 		return fm_fail(err, FM_ERR_DATABASE, 0, "%s was ended by signal %d%s%s", tool->name,
 			       WTERMSIG(status), said.used ? ": " : "", said.text);
@@ -190,7 +192,8 @@ db_tool_major(struct db_job *job, const char *name, struct fm_err *err)
 		(void)fm_fail(err, FM_ERR_IO, errno, "make %s", path);
 		return 0;
 	}
-	rc = db_tool_run(job, &(struct db_tool){ .name = name, .argv = argv, .out = path, .says = name },
+	rc = db_tool_run(job,
+			 &(struct db_tool){ .name = name, .argv = argv, .out = path, .says = name },
 			 err);
 	if (rc == 0 && read(fd, line, sizeof line - 1) <= 0) line[0] = '\0';
 	unlink(path);

@@ -8,13 +8,13 @@
 #include "coordinator/store/dbjob/job.h"
 
 struct db_tool {
-	const char *name;            /* "pg_dump" */
-	const char *const *argv;     /* after the name; ends with NULL */
-	const char *database;        /* PGDATABASE; NULL: none */
-	const char *options;         /* of the server, "-c name=value"; NULL: none */
-	const char *out;             /* file for its standard output; NULL: none */
-	const char *watch;           /* file whose growth is progress; NULL: time is */
-	const char *says;            /* what it is doing, for people */
+	const char *name;	 /* "pg_dump" */
+	const char *const *argv; /* after the name; ends with NULL */
+	const char *database;	 /* PGDATABASE; NULL: none */
+	const char *options;	 /* of the server, "-c name=value"; NULL: none */
+	const char *out;	 /* file for its standard output; NULL: none */
+	const char *watch;	 /* file whose growth is progress; NULL: time is */
+	const char *says;	 /* what it is doing, for people */
 };
 
 /* Runs it to its end. -1: it could not start, or failed; its own words are in err. */

@@ -68,10 +68,11 @@ choose_original(struct db_job *job, const struct db_point *point, bool *ret, str
 	*ret = !job->may_login && db_point_number(point, "fence") == job->fences;
 	if (*ret) return db_need_fence(job, err);
 	if (db_point_is_verified(point)) return 0;
-	return fm_fail(err, FM_ERR_REFUSED, 0,
-		       "the database was open again since %s was dumped, it cannot be compared any more; "
-		       "take a new restore point",
-		       job->order->restore_point);
+	return fm_fail(
+		err, FM_ERR_REFUSED, 0,
+		"the database was open again since %s was dumped, it cannot be compared any more; "
+		"take a new restore point",
+		job->order->restore_point);
 }
 
 int
@@ -91,7 +92,8 @@ db_verify(struct db_job *job, struct fm_err *err)
 	    db_fill(job, &point, scratch, err) < 0)
 		return -1;
 	filled = fm_mono_now().ms;
-	db_progress(job, "restored into %s in %lld ms, comparing", scratch, (long long)(filled - began));
+	db_progress(job, "restored into %s in %lld ms, comparing", scratch,
+		    (long long)(filled - began));
 	if (read_both(job, &point, scratch, is_original, &want, &got, err) < 0 ||
 	    db_compare_facts(job, want, got, err) < 0)
 		return -1;
@@ -99,10 +101,11 @@ db_verify(struct db_job *job, struct fm_err *err)
 	job->report.bytes = db_point_number(&point, "bytes");
 	if (db_mark(job, scratch, db_holds_mark(&point, job->order->restore_point, mark), err) < 0)
 		return -1;
-	db_say(job, "restored %u tables, %llu rows in %lld ms, the same as %s (compared in %lld ms); the copy "
-		    "%s stays until the sweep",
-	       job->report.tables, (unsigned long long)job->report.rows, (long long)(filled - began),
-	       is_original ? "the original" : "what was dumped",
+	db_say(job,
+	       "restored %u tables, %llu rows in %lld ms, the same as %s (compared in %lld ms); the copy "
+	       "%s stays until the sweep",
+	       job->report.tables, (unsigned long long)job->report.rows,
+	       (long long)(filled - began), is_original ? "the original" : "what was dumped",
 	       (long long)(fm_mono_now().ms - filled), scratch);
 	return 0;
 }

@@ -1,9 +1,9 @@
 /* The gate's decision: every mode against every kind of request, node and ask. */
+#include <cmocka.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include "base/text.h"
 #include "ngx_module/fm_gate.h"
@@ -26,7 +26,10 @@ static enum fm_gate_verdict
 decide(uint64_t word, bool is_off, bool is_bypass, bool wants_json)
 {
 	struct fm_gate_facts facts = {
-		.nodes = ALL, .is_off = is_off, .is_bypass = is_bypass, .wants_json = wants_json,
+		.nodes = ALL,
+		.is_off = is_off,
+		.is_bypass = is_bypass,
+		.wants_json = wants_json,
 	};
 
 	return fm_gate_decide(word, &facts);
@@ -44,8 +47,7 @@ word_keeps_what_it_is_made_of(void **state)
 		assert_true(fm_gate_word_denied(word) == UINT64_C(0x800000000001));
 	}
 	assert_true(fm_gate_word(FM_GATE_OPEN, 5, 0) == FM_GATE_WORD_OPEN);
-	assert_int_equal(fm_gate_word_pinned(fm_gate_word(FM_GATE_PINNED, 48, 0)),
-			 FM_GATE_NO_NODE);
+	assert_int_equal(fm_gate_word_pinned(fm_gate_word(FM_GATE_PINNED, 48, 0)), FM_GATE_NO_NODE);
 	/* more bits than there are nodes do not reach the mode */
 	assert_int_equal(fm_gate_word_mode(fm_gate_word(FM_GATE_CLOSED, 0, UINT64_MAX)),
 			 FM_GATE_CLOSED);
@@ -194,11 +196,11 @@ same_voice_with_other_rules_is_a_clash(void **state)
 
 	(void)state;
 	FM_COPY(base.drained[0], "app1");
-#define CLASHES(change)                                                                            \
-	do {                                                                                       \
-		ask = base;                                                                        \
-		change;                                                                            \
-		assert_int_equal(fm_gate_hear(&base, &ask), FM_GATE_CLASH);                        \
+#define CLASHES(change)                                                     \
+	do {                                                                \
+		ask = base;                                                 \
+		change;                                                     \
+		assert_int_equal(fm_gate_hear(&base, &ask), FM_GATE_CLASH); \
 	} while (0)
 	CLASHES(ask.mode = FM_GATE_CLOSED);
 	CLASHES(ask.drained_count = 0);

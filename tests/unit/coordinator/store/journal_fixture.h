@@ -51,8 +51,7 @@ open_journal(const struct folder *folder)
 	struct co_journal *journal = NULL;
 	struct fm_err err = { .text = "" };
 
-	if (co_journal_open(folder->journal, &journal, &err) < 0)
-		fail_msg("open: %s", err.text);
+	if (co_journal_open(folder->journal, &journal, &err) < 0) fail_msg("open: %s", err.text);
 	return journal;
 }
 
@@ -110,7 +109,8 @@ last_number(struct co_journal *journal)
 
 		assert_int_equal(runs[i].run, last - i);
 		assert_int_equal(points[i].run, last - i);
-		assert_int_equal(co_journal_events(journal, last - i, 0, 10, &events, &count, NULL), 0);
+		assert_int_equal(co_journal_events(journal, last - i, 0, 10, &events, &count, NULL),
+				 0);
 		assert_int_equal(count, 2);
 	}
 	return last;

@@ -40,11 +40,19 @@ static void
 test_keeps_every_field(void **state)
 {
 	struct co_journal *journal = open_journal(*state);
-	struct co_run_row run = { .run = UINT32_MAX, .began_ms = 1, .ended_ms = 2, .closed_ms = 3,
+	struct co_run_row run = { .run = UINT32_MAX,
+				  .began_ms = 1,
+				  .ended_ms = 2,
+				  .closed_ms = 3,
 				  .opened_ms = INT64_MAX };
 	struct co_event_row event = { .run = UINT32_MAX, .number = 7, .at_ms = 8, .took_ms = 9 };
-	struct co_point_row point = { .run = 5, .at_ms = 6, .database_bytes = 1ULL << 40,
-				      .storage_bytes = 7, .tables = 104, .rows = 9, .verified = true };
+	struct co_point_row point = { .run = 5,
+				      .at_ms = 6,
+				      .database_bytes = 1ULL << 40,
+				      .storage_bytes = 7,
+				      .tables = 104,
+				      .rows = 9,
+				      .verified = true };
 	_cleanup_free_ struct co_event_row *events = NULL;
 	_cleanup_free_ struct co_point_row *points = NULL;
 	struct co_run_row got;
@@ -53,7 +61,8 @@ test_keeps_every_field(void **state)
 	FILL(run.procedure, 'p'), FILL(run.args, 'a'), FILL(run.who, 'w'), FILL(run.state, 's');
 	FILL(run.end, 'e'), FILL(run.text, 't'), FILL(run.next, 'n'), FILL(run.why, 'y');
 	FILL(run.restore_point, 'r'), FILL(event.kind, 'k'), FILL(event.step, 'q');
-	FILL(event.text, '\''), FILL(point.id, 'i'), FILL(point.version, 'v'), FILL(point.node, 'd');
+	FILL(event.text, '\''), FILL(point.id, 'i'), FILL(point.version, 'v'),
+		FILL(point.node, 'd');
 	assert_int_equal(co_journal_commit(journal,
 					   &(struct co_commit){ .state = (const uint8_t *)"x",
 								.state_size = 1,
@@ -256,10 +265,14 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_begins_empty),      TEST(test_keeps_every_field),
-		TEST(test_replaces_and_orders), TEST(test_median),
-		TEST(test_is_for_its_owner_only), TEST(test_one_process),
-		TEST(test_damaged),           TEST(test_no_database_at_all),
+		TEST(test_begins_empty),
+		TEST(test_keeps_every_field),
+		TEST(test_replaces_and_orders),
+		TEST(test_median),
+		TEST(test_is_for_its_owner_only),
+		TEST(test_one_process),
+		TEST(test_damaged),
+		TEST(test_no_database_at_all),
 		TEST(test_newer_and_foreign),
 	};
 

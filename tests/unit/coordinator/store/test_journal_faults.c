@@ -38,10 +38,10 @@ real_of(sqlite3_file *file)
 #define REAL(file) (((struct shim_file *)(void *)(file))->real)
 
 /* Handed on as it is. */
-#define PASS(ret, name, method, params, ...)                                                       \
-	static ret name params                                                                     \
-	{                                                                                          \
-		return REAL(f)->method(real_of(f), ##__VA_ARGS__);                                 \
+#define PASS(ret, name, method, params, ...)                       \
+	static ret name params                                     \
+	{                                                          \
+		return REAL(f)->method(real_of(f), ##__VA_ARGS__); \
 	}
 
 PASS(int, shim_close, xClose, (sqlite3_file * f))
@@ -93,12 +93,21 @@ shim_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int
 	shim->real = real_of(file)->pMethods;
 	shim->methods = (sqlite3_io_methods){
 		.iVersion = 2,
-		.xClose = shim_close, .xRead = shim_read, .xWrite = shim_write,
-		.xTruncate = shim_truncate, .xSync = shim_sync, .xFileSize = shim_size,
-		.xLock = shim_lock, .xUnlock = shim_unlock, .xCheckReservedLock = shim_reserved,
-		.xFileControl = shim_control, .xSectorSize = shim_sector,
-		.xDeviceCharacteristics = shim_traits, .xShmMap = shim_map,
-		.xShmLock = shim_shm_lock, .xShmBarrier = shim_barrier,
+		.xClose = shim_close,
+		.xRead = shim_read,
+		.xWrite = shim_write,
+		.xTruncate = shim_truncate,
+		.xSync = shim_sync,
+		.xFileSize = shim_size,
+		.xLock = shim_lock,
+		.xUnlock = shim_unlock,
+		.xCheckReservedLock = shim_reserved,
+		.xFileControl = shim_control,
+		.xSectorSize = shim_sector,
+		.xDeviceCharacteristics = shim_traits,
+		.xShmMap = shim_map,
+		.xShmLock = shim_shm_lock,
+		.xShmBarrier = shim_barrier,
 		.xShmUnmap = shim_unmap,
 	};
 	file->pMethods = &shim->methods;
