@@ -27,6 +27,8 @@ struct co_client {
 	uint64_t run;    /* the run it follows; 0: none */
 	bool to_hold;    /* until the run is held, as `maintenance begin` */
 	char waiting[FM_TEXT_SIZE]; /* last progress it was told */
+	bool run_changed;           /* since it was last shown the run's steps */
+	struct fm_mono status_at;
 };
 
 struct co_daemon {

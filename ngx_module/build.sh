@@ -43,7 +43,7 @@ else
 	cc_opt="$(dpkg-buildflags --get CFLAGS) $(dpkg-buildflags --get CPPFLAGS) -fPIC"
 	ld_opt="$(dpkg-buildflags --get LDFLAGS) -fPIC -Wl,-z,now"
 fi
-cc_opt=$(echo $cc_opt)
+cc_opt=${cc_opt//[$'\n\t']/ }
 
 # configured anew when the list of files, the messages or the options change
 stamp=$objs/.configured

@@ -171,7 +171,16 @@ typedef struct {
 } ngx_http_fermata_ctx_t;
 
 
-/* shared memory: ngx_http_fermata_shm.c */
+/* ngx_http_fermata_conf.c, ngx_http_fermata_variables.c */
+
+char *ngx_http_fermata_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_fermata_state(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_fermata_coordinator(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+ngx_int_t ngx_http_fermata_add_variables(ngx_conf_t *cf);
+
+
+/* shared memory: ngx_http_fermata_shm.c, ngx_http_fermata_slot.c */
 
 ngx_int_t ngx_http_fermata_init_zone(ngx_shm_zone_t *shm_zone, void *data);
 ngx_http_fermata_slot_t *ngx_http_fermata_claim(ngx_http_fermata_shctx_t *sh);
@@ -204,24 +213,38 @@ void ngx_http_fermata_sum(ngx_http_fermata_shctx_t *sh,
     ngx_http_fermata_sum_t *sum);
 
 
-/* the page: ngx_http_fermata_page.c */
+/* the page: ngx_http_fermata_page.c, ngx_http_fermata_answer.c */
+
+/* seconds after which a browser that shows it tries again */
+#define NGX_HTTP_FERMATA_REFRESH    "5"
 
 void ngx_http_fermata_page_init(ngx_http_fermata_main_conf_t *mcf);
 char *ngx_http_fermata_page(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 ngx_uint_t ngx_http_fermata_wants_json(ngx_http_request_t *r);
+ngx_int_t ngx_http_fermata_page_text(ngx_http_request_t *r, ngx_uint_t kind,
+    ngx_str_t *text);
 ngx_int_t ngx_http_fermata_page_header(ngx_http_request_t *r,
     ngx_uint_t kind, ngx_str_t *text);
 ngx_int_t ngx_http_fermata_page_send(ngx_http_request_t *r, ngx_uint_t kind);
 ngx_int_t ngx_http_fermata_page_filter_init(ngx_conf_t *cf);
 
 
-/* requests on their way: ngx_http_fermata_upstream.c */
+/* rides: ngx_http_fermata_ride.c */
 
 ngx_http_fermata_ctx_t *ngx_http_fermata_get_ctx(ngx_http_request_t *r);
+void ngx_http_fermata_upgraded(ngx_http_fermata_ctx_t *ctx);
+void ngx_http_fermata_settle(ngx_http_fermata_ctx_t *ctx);
+
+
+/* nodes: ngx_http_fermata_upstream.c, balancers: ngx_http_fermata_peer.c */
+
+ngx_int_t ngx_http_fermata_init_peer(ngx_http_request_t *r,
+    ngx_http_upstream_srv_conf_t *us);
+ngx_int_t ngx_http_fermata_peer_node(ngx_peer_connection_t *pc,
+    ngx_http_fermata_srv_conf_t *ucf);
 char *ngx_http_fermata_nodes(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_fermata_upstream_init(ngx_conf_t *cf,
     ngx_http_fermata_main_conf_t *mcf);
-void ngx_http_fermata_upgraded(ngx_http_fermata_ctx_t *ctx);
 
 
 /* each worker: ngx_http_fermata_worker.c */
@@ -233,7 +256,6 @@ extern ngx_uint_t                 ngx_http_fermata_blind;
 
 ngx_int_t ngx_http_fermata_worker_init(ngx_cycle_t *cycle,
     ngx_http_fermata_main_conf_t *mcf);
-void ngx_http_fermata_settle(ngx_http_fermata_ctx_t *ctx);
 void ngx_http_fermata_sweep_soon(void);
 
 

@@ -18,6 +18,8 @@
 #define NGX_HTTP_FERMATA_PATH     (NGX_MAX_PATH + 1)
 
 
+static void ngx_http_fermata_put(u_char *p, uint32_t n);
+static uint32_t ngx_http_fermata_get(const u_char *p);
 static ngx_int_t ngx_http_fermata_state_path(u_char *path, ngx_str_t *dir,
     const char *file);
 static ngx_int_t ngx_http_fermata_state_decode(u_char *data, size_t size,

@@ -13,12 +13,15 @@ typedef struct {
 } ngx_http_fermata_budget_t;
 
 
+static ngx_uint_t ngx_http_fermata_may_send(Fermata__Envelope__BodyCase body);
 static void *ngx_http_fermata_budget_alloc(void *data, size_t size);
 static void ngx_http_fermata_budget_free(void *data, void *p);
 static ngx_int_t ngx_http_fermata_text(char *dst, size_t size,
     const char *src);
 static ngx_int_t ngx_http_fermata_name(char *dst, const char *src);
 static ngx_uint_t ngx_http_fermata_is_utf8(const char *text);
+static ngx_int_t ngx_http_fermata_words_from(const Fermata__GateAsk *msg,
+    struct fm_gate_ask *ask);
 
 
 /* The whole of a decoded frame may take this much. */

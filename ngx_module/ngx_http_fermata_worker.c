@@ -406,33 +406,3 @@ ngx_http_fermata_is_denied_peer(ngx_connection_t *c, uint64_t word)
 
     return 0;
 }
-
-
-/* Takes a ride out of the counts; once. */
-
-void
-ngx_http_fermata_settle(ngx_http_fermata_ctx_t *ctx)
-{
-    if (ctx->upgraded) {
-        ngx_http_fermata_slot->websockets[ctx->node]--;
-
-    } else if (ctx->counted) {
-
-        if (ctx->node != FM_GATE_NO_NODE) {
-            ngx_http_fermata_slot->nodes[ctx->node]--;
-        }
-
-        ngx_http_fermata_slot->in_flight--;
-
-    } else {
-        return;
-    }
-
-    ctx->upgraded = 0;
-    ctx->counted = 0;
-    ctx->node = FM_GATE_NO_NODE;
-
-    if (ngx_http_fermata_sh->word != FM_GATE_WORD_OPEN) {
-        ngx_http_fermata_ring(ngx_http_fermata_sh->bell);
-    }
-}

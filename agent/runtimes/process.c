@@ -52,16 +52,9 @@ static void
 on_ended(evutil_socket_t fd, short what, void *arg)
 {
 	struct ag_instance *in = arg;
-	int status;
 
+	(void)fd;
 	(void)what;
-	for (unsigned i = 0; i < in->count; i++) {
-		pid_t pid = in->watched[i].pid;
-
-		/* It is our child no more after a restart of the agent; init buries it then. */
-		if (in->watched[i].pidfd == fd && waitpid(pid, &status, WNOHANG) == pid)
-			log_end(pid, status);
-	}
 	in->changed(in->arg);
 }
 
@@ -83,9 +76,14 @@ watch(struct ag_instance *in, pid_t pid)
 static void
 unwatch(struct ag_instance *in, unsigned i)
 {
-	event_free(in->watched[i].ended);
-	fm_closep(&in->watched[i].pidfd);
-	in->watched[i] = in->watched[--in->count];
+	struct watched *w = &in->watched[i];
+	int status;
+
+	/* Not our child after a restart of the agent: init buries it then. */
+	if (!w->is_seen && waitpid(w->pid, &status, WNOHANG) == w->pid) log_end(w->pid, status);
+	event_free(w->ended);
+	fm_closep(&w->pidfd);
+	*w = in->watched[--in->count];
 }
 
 static bool
@@ -196,6 +194,8 @@ process_signal(struct ag_instance *in, enum ag_signal signal)
 		if (in->session > 0) (void)kill(-in->session, SIGKILL);
 		send_all(in, SIGKILL);
 	}
+	/* The rounds above have seen some end, and forgot them. */
+	in->changed(in->arg);
 }
 
 const struct ag_runtime ag_runtime_process = {

@@ -5,6 +5,8 @@
 #include "base/text.h"
 #include "coordinator/control/control.h"
 
+#define STATUS_MS 400
+
 int
 co_exit_of(const struct co_daemon *daemon, const struct co_run_row *row, bool to_hold)
 {
@@ -85,8 +87,11 @@ co_control_event(struct co_daemon *daemon, const struct co_event_row *event)
 {
 	struct co_client *client = NULL;
 
-	TAILQ_FOREACH(client, &daemon->clients, link)
-		if (client->run != 0 && client->run == event->run) co_view_event(client, event);
+	TAILQ_FOREACH(client, &daemon->clients, link) {
+		if (client->run == 0 || client->run != event->run) continue;
+		co_view_event(client, event);
+		client->run_changed = true;
+	}
 }
 
 /* What the run waits for, to one who follows it and has not heard it yet. */
@@ -105,6 +110,19 @@ tell_waiting(struct co_daemon *daemon, struct co_client *client)
 	co_view_event(client, &event);
 }
 
+/* The run's steps after each of its events, the cluster's state now and then: for live views. */
+static void
+tell_whole(struct co_daemon *daemon, struct co_client *client)
+{
+	struct fm_mono now = fm_mono_now();
+
+	if (client->run_changed) (void)co_view_run(daemon, client, client->run, NULL);
+	client->run_changed = false;
+	if (fm_mono_since(now, client->status_at) < STATUS_MS) return;
+	client->status_at = now;
+	co_view_status(daemon, client);
+}
+
 void
 co_control_stirred(struct co_daemon *daemon)
 {
@@ -114,6 +132,7 @@ co_control_stirred(struct co_daemon *daemon)
 	TAILQ_FOREACH(client, &daemon->clients, link) {
 		if (client->run == 0) continue;
 		if (client->run == current) tell_waiting(daemon, client);
+		tell_whole(daemon, client);
 		end_if_over(daemon, client);
 	}
 }

@@ -201,7 +201,8 @@ co_journal_median_ms(struct co_journal *journal, const char *procedure, const ch
 {
 	static const char sql[] =
 		"with took as (select e.took_ms, row_number() over (order by e.took_ms) as place, "
-		"count(*) over () as count from (select event.took_ms from event join run using (run) "
+		"count(*) over () as count from (select event.took_ms from event join run using "
+		"(run) "
 		"where kind = 'done' and step = ?1 and procedure = ?2 "
 		"order by event.run desc, number desc limit ?3) e) "
 		"select took_ms from took where place = (count + 1) / 2";

@@ -1,4 +1,5 @@
-/* journal_schema.c - the journal's tables, by versions: PRAGMA user_version says which one a file has. */
+/* journal_schema.c - the journal's tables, by versions: PRAGMA user_version says which one a file
+ * has. */
 #include "coordinator/store/journal_store.h"
 
 static const char *const versions[] = {

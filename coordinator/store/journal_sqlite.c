@@ -1,5 +1,6 @@
-/* journal_sqlite.c - the journal in SQLite: opened by one process, written in whole commits. WAL with
- * synchronous=FULL: a commit is on the disk when it returns, and a torn one is not there at all. */
+/* journal_sqlite.c - the journal in SQLite: opened by one process, written in whole commits. WAL
+ * with synchronous=FULL: a commit is on the disk when it returns, and a torn one is not there at
+ * all. */
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -217,7 +218,8 @@ bind_point(sqlite3_stmt *s, const struct co_point_row *row)
 	sqlite3_bind_int(s, 11, row->swept);
 }
 
-/* Runs a bound write and makes it ready for the next; the first failure of a commit is kept in err. */
+/* Runs a bound write and makes it ready for the next; the first failure of a commit is kept in
+ * err. */
 static int
 put(struct co_journal *journal, enum co_statement which, struct fm_err *err)
 {
@@ -252,8 +254,8 @@ put_all(struct co_journal *journal, const struct co_commit *commit, struct fm_er
 	return 0;
 }
 
-/* A commit whose sync failed may lie whole in the log, and a crash now would bring it back: what was
- * refused must not come true, so the log is emptied. */
+/* A commit whose sync failed may lie whole in the log, and a crash now would bring it back: what
+ * was refused must not come true, so the log is emptied. */
 static void
 take_back(struct co_journal *journal)
 {

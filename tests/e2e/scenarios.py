@@ -121,18 +121,19 @@ class Demo:
         self.check.that(not modal, "no open tab was told that the application stopped", len(modal))
         self.say(f"          {len(back)} of {SOCKETS} tabs are connected again by themselves")
 
-    def window(self, run):
-        """(closed, opening) in unix ms: from the proof that the gates are closed to the ask to open."""
-        steps = {step["name"]: step for step in run["steps"] if step["state"] == "done"}
-        opening = steps.get("open on first") or steps["open gates"]
-        return run["closed_ms"], opening["began_ms"]
-
     def reached(self, run):
-        closed, opening = self.window(run)
-        # The application's own request log has whole seconds: only those that lie inside count.
-        first = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(closed // 1000 + 1))
-        last = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(opening // 1000 - 1))
-        return (checks.public_requests(self.cluster.nodes, closed, opening)
+        """Requests of visitors that reached the application while the gates were closed: those that
+        nginx took since the gates were closed; those that came to the application's own door since all
+        earlier ones had ended; and those in NocoBase's own request log, which has whole seconds."""
+        steps = {step["name"]: step for step in run["steps"] if step["state"] == "done" and step["table"] == "steps"}
+        closed = run["closed_ms"]
+        drained = steps["drain"]["began_ms"] + steps["drain"]["took_ms"]
+        opening = next(step["began_ms"] for step in run["steps"]
+                       if step["name"] in ("open on first", "open gates") and step["state"] == "done")
+        first, last = (time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(second))
+                       for second in (drained // 1000 + 1, opening // 1000 - 1))
+        return (self.cluster.gate.passed(closed, opening)
+                + checks.public_requests(self.cluster.nodes, drained, opening)
                 + checks.request_log(self.cluster.storage, first, last))
 
 

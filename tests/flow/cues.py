@@ -46,6 +46,11 @@ def assert_nobody_saw_more_than_the_page(cluster, visitors, interruptions=1):
     assert visitors.writes and set(visitors.writes) <= titles, "acknowledged writes are lost"
 
 
-def closed_window(run):
+def reached_while_closed(cluster):
+    """Requests of visitors that came to the application while the last run had the gates closed."""
+    run = cluster.run()[0]["run"]
     steps = {step["name"]: step for step in run["steps"] if step["state"] == "done"}
-    return run["closed_ms"], (steps.get("open on first") or steps["open gates"])["began_ms"]
+    drained = steps["drain"]["began_ms"] + steps["drain"]["took_ms"]
+    opening = (steps.get("open on first") or steps["open gates"])["began_ms"]
+    return (cluster.gate.passed(run["closed_ms"], opening)
+            + checks.public_requests(cluster.nodes, drained, opening))

@@ -8,7 +8,7 @@ import pytest
 from stage import checks
 from stage.application import Release
 from stage.place import wait_for
-from cues import assert_nobody_saw_more_than_the_page, closed_window, end_of, everywhere, watched
+from cues import assert_nobody_saw_more_than_the_page, end_of, everywhere, reached_while_closed, watched
 
 def test_startup_starts_the_first_node_alone(cluster):
     assert cluster.ask("/api/app:getInfo")[0] == 503
@@ -34,7 +34,7 @@ def test_upgrade_under_load(running):
     assert end_of(running) == "done", said
     assert everywhere(running, "2.2.16") and running.postgres.version() == "2.2.16"
     assert_nobody_saw_more_than_the_page(running, visitors)
-    assert not checks.public_requests(running.nodes, *closed_window(running.run()[0]["run"]))
+    assert not reached_while_closed(running)
 
 
 def test_upgrade_opens_on_the_first_node(make_cluster):

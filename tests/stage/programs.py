@@ -5,7 +5,6 @@ import json
 import os
 import pathlib
 import subprocess
-import sys
 import threading
 
 from .place import BUILD, Process, StageError, free_port, is_listening, wait_for
@@ -149,29 +148,21 @@ class Cli:
         return self._checked(Said(child.args[1:], child.returncode, out, err), expect)
 
     def show(self, *argv, limit=600, expect=None, say=None):
-        """Runs it with its lines on the screen as they come."""
-        say = say or (lambda line: print(line, file=sys.stdout, flush=True))
+        """Runs it with its lines on the screen as they come; after `limit` seconds it is killed."""
+        say = say or (lambda line: print(line, flush=True))
         say("$ fermata " + " ".join(argv))
-        child = self.begin(*argv)
-        kept = {"out": [], "err": []}
-
-        def copy(stream, name):
-            for line in stream:
-                kept[name].append(line)
+        child = subprocess.Popen([CLI, *argv], env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                 stderr=subprocess.STDOUT, text=True)
+        lines = []
+        watchdog = threading.Timer(limit, child.kill)
+        watchdog.start()
+        for line in child.stdout:
+            lines.append(line)
+            if line.strip():
                 say("  " + line.rstrip("\n"))
-        threads = [threading.Thread(target=copy, args=(stream, name))
-                   for stream, name in ((child.stdout, "out"), (child.stderr, "err"))]
-        for thread in threads:
-            thread.start()
-        try:
-            code = child.wait(limit)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            raise StageError(f"fermata {' '.join(argv)} did not end within {limit} s") from None
-        finally:
-            for thread in threads:
-                thread.join()
-        return self._checked(Said(list(argv), code, "".join(kept["out"]), "".join(kept["err"])), expect)
+        code = child.wait()
+        watchdog.cancel()
+        return self._checked(Said(list(argv), code, "".join(lines), ""), expect)
 
     @staticmethod
     def _checked(said, expect):

@@ -20,6 +20,7 @@ Socket = collections.namedtuple("Socket", "at number event detail")
 
 OK, PAGE, STRANGE = "ok", "page", "strange"
 MOST_ANSWERS = 200_000
+MOST_AT_ONCE = 10  # of each kind: a slow application must not be buried
 RETRIES = 30  # nocobase: its client dials /ws again every 1 s, 30 times, then never
 
 
@@ -133,14 +134,16 @@ class Crowd:
             self.writes.append(tag)
 
     async def every(self, seconds, act):
-        """Calls act(number) at even times, without waiting for its end; late ticks are left out."""
+        """Calls act(number) at even times, without waiting for its end. A tick is left out when it is
+        late, or when as many as MOST_AT_ONCE have not ended."""
         loop, number, running = asyncio.get_running_loop(), 0, set()
         due = loop.time()
         while not self._stop.is_set() and len(self.answers) < MOST_ANSWERS:
-            task = asyncio.create_task(act(number))
-            running.add(task)
-            task.add_done_callback(running.discard)
-            number += 1
+            if len(running) < MOST_AT_ONCE:
+                task = asyncio.create_task(act(number))
+                running.add(task)
+                task.add_done_callback(running.discard)
+                number += 1
             due = max(due + seconds, loop.time())
             await asyncio.sleep(due - loop.time())
         if running:

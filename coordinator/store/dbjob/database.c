@@ -52,8 +52,10 @@ db_find_mark(struct db_job *job, const char *mark, char name[DB_NAME_SIZE], stru
 	const char *const values[] = { mark, job->order->database };
 	_cleanup_(db_result_free) PGresult *result = db_query_with(
 		&job->admin, err,
-		"select datname from pg_database where shobj_description(oid, 'pg_database') = $1 and "
-		"(starts_with(datname, 'fermata_') or starts_with(datname, $2 || '_failed_')) limit 1",
+		"select datname from pg_database where shobj_description(oid, 'pg_database') = $1 "
+		"and "
+		"(starts_with(datname, 'fermata_') or starts_with(datname, $2 || '_failed_')) "
+		"limit 1",
 		2, values);
 
 	if (!result) return fm_wrap(err, "look for databases");
@@ -70,29 +72,28 @@ db_mark(struct db_job *job, const char *name, const char *mark, struct fm_err *e
 }
 
 /* Name $2 like database $1; without one, like template1 but of the application's role $3. */
-#define CREATE_LIKE(more)                                                                             \
-	"select format('create database %I owner %I template template0 encoding %L "                  \
-	"lc_collate %L lc_ctype %L" more ", $2::text, case when d.datname = 'template1' "             \
-	"then $3 else pg_get_userbyid(datdba) end, pg_encoding_to_char(encoding), "                   \
-	"datcollate, datctype, case spcname when 'pg_default' then '' else format(' tablespace %I', " \
-	"spcname) end"
-#define CREATE_FROM                                                           \
-	") from pg_database d join pg_tablespace t on t.oid = dattablespace " \
+#define CREATE_LIKE                                                                                \
+	"select format('create database %I owner %I template template0 encoding %L "               \
+	"lc_collate %L lc_ctype %L%s%s%s', $2::text, "                                             \
+	"case datname when 'template1' then $3 else pg_get_userbyid(datdba) end, "                 \
+	"pg_encoding_to_char(encoding), datcollate, datctype, "                                    \
+	"case spcname when 'pg_default' then '' else format(' tablespace %I', spcname) end, "
+#define PROVIDER(locale)                                                                           \
+	"case datlocprovider when 'i' then format(' locale_provider icu icu_locale %L', " locale   \
+	") when 'b' then format(' locale_provider builtin builtin_locale %L', " locale             \
+	") else '' end, ' strategy wal_log'"
+#define CREATE_FROM                                                                                \
+	") from pg_database join pg_tablespace t on t.oid = dattablespace "                        \
 	"where datname in ($1, 'template1') order by datname <> $1 limit 1"
-#define PROVIDER(icu)                                                                           \
-	", case datlocprovider when 'i' then format(' locale_provider icu icu_locale %L', " icu \
-	") when 'b' then format(' locale_provider builtin builtin_locale %L', " icu             \
-	") else '' end"
 
-/* By the server's version: who names the locale, and where. */
+/* By the server's version: what names the locale, and whether pages go through the log, which saves
+ * two checkpoints. */
 static const char *
 create_query(int server)
 {
-	if (server >= 170000)
-		return CREATE_LIKE("%s strategy wal_log%s'") PROVIDER("datlocale") CREATE_FROM;
-	if (server >= 150000)
-		return CREATE_LIKE("%s strategy wal_log%s'") PROVIDER("daticulocale") CREATE_FROM;
-	return CREATE_LIKE("%s'") CREATE_FROM;
+	if (server >= 170000) return CREATE_LIKE PROVIDER("datlocale") CREATE_FROM;
+	if (server >= 150000) return CREATE_LIKE PROVIDER("daticulocale") CREATE_FROM;
+	return CREATE_LIKE "'', ''" CREATE_FROM;
 }
 
 int
@@ -135,7 +136,8 @@ db_drop_copies(struct db_job *job, unsigned *ret_count, struct fm_err *err)
 	const char *const values[] = { job->order->database };
 	_cleanup_(db_result_free) PGresult *result = db_query_with(
 		&job->admin, err,
-		"select datname from pg_database where datname ~ '^fermata_(scratch|restore)_[0-9]+_' and "
+		"select datname from pg_database where datname ~ "
+		"'^fermata_(scratch|restore)_[0-9]+_' and "
 		"regexp_replace(datname, '^fermata_(scratch|restore)_[0-9]+_', '') = $1",
 		1, values);
 
@@ -150,7 +152,8 @@ db_drop_copies(struct db_job *job, unsigned *ret_count, struct fm_err *err)
 static const char carry_query[] =
 	"with d as (select * from pg_database where datname = $1) "
 	"select format('alter database %I connection limit %s', $2::text, datconnlimit) from d "
-	"union all select format(case setrole when 0 then 'alter database %1$I set %3$I to %4$s' else "
+	"union all select format(case setrole when 0 then 'alter database %1$I set %3$I to %4$s' "
+	"else "
 	"'alter role %2$I in database %1$I set %3$I to %4$s' end, $2::text, "
 	"case when setrole <> 0 then pg_get_userbyid(setrole) end, key, "
 	"case when value = '\"\"' then '''''' when key in ('search_path', 'temp_tablespaces', "

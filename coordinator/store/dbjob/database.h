@@ -1,5 +1,6 @@
-/* database.h - whole databases: made like the application's, marked, dropped. A mark is the comment on a
- * database; what has a name of ours and no mark of the right kind was left half done. */
+/* database.h - whole databases: made like the application's, marked, dropped. A mark is the
+ * comment on a database; what has a name of ours and no mark of the right kind was left half
+ * done. */
 #ifndef DB_DATABASE_H
 #define DB_DATABASE_H
 
@@ -11,7 +12,7 @@
 #define DB_MARK_SIZE 240
 #define DB_SQL_SIZE 1200
 
-/* Marks. HOLDS is followed by restore point and checksum, FAILED by run, fence and restore point. */
+/* HOLDS is followed by restore point and checksum, FAILED by run, fence and restore point. */
 #define DB_MARK_EMPTY "fermata: empty"
 #define DB_MARK_FILLING "fermata: being filled"
 #define DB_MARK_HOLDS "fermata: holds %s %s"
@@ -36,8 +37,8 @@ int db_create_sql(struct db_job *job, const char *name, char sql[DB_SQL_SIZE], s
 int db_create(struct db_job *job, const char *name, struct fm_err *err);
 int db_drop(struct db_job *job, const char *name, struct fm_err *err);
 
-/* Drops every scratch and restore database of the application's database; how many goes to *ret_count
- * (may be NULL). */
+/* Drops every scratch and restore database of the application's database; how many goes to
+ * *ret_count (may be NULL). */
 int db_drop_copies(struct db_job *job, unsigned *ret_count, struct fm_err *err);
 
 /* Gives `to` what a dump of `from` does not carry: settings, rights, the limit of connections. */

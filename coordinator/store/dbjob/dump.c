@@ -1,5 +1,5 @@
-/* dump.c - the database into a restore point. The database that will prove it is made meanwhile: that
- * takes as long as a small dump does, and the visitors wait for both. */
+/* dump.c - the database into a restore point. The database that will prove it is made meanwhile:
+ * that takes as long as a small dump does, and the visitors wait for both. */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -26,8 +26,8 @@ is_there(struct db_job *job, struct db_point *point, struct fm_err *err)
 	return 1;
 }
 
-/* Sends off the making of the scratch database; link->conn stays NULL when there is nothing to wait for.
- * Failures are for VERIFY to meet again and to tell. */
+/* Sends off the making of the scratch database; link->conn stays NULL when there is nothing to
+ * wait for. Failures are for VERIFY to meet again and to tell. */
 static void
 begin_scratch(struct db_job *job, struct db_link *link)
 {

@@ -23,44 +23,49 @@ static const char setup[] =
 	"collate \"C\"), '')) || ' ' || count(*) from (select concat_ws(' ', " columns           \
 	") f from " from ") s "
 
-/* Kind, key, value. Definitions are compared by their parts, never by their text: an expression may
- * be written differently after a restore and still be the same. A table that inherits may have its
- * columns in another order, so its contents are counted only. An invalid index is not dumped, and an
- * extension comes back in the version that is installed. */
+/* Kind, key, value. Definitions are compared by their parts, never by their text: an expression
+ * may be written differently after a restore and still be the same. A table that inherits may
+ * have its columns in another order, so its contents are counted only. An invalid index is not
+ * dumped, and an extension comes back in the version that is installed. */
+/* clang-format off */
 static const char catalog_query[] =
-	"select 'table', format('%I.%I', n.nspname, c.relname), case when c.relispartition or exists "
-	"(select 1 from pg_catalog.pg_inherits i where i.inhrelid = c.oid) then 'i' else 'r' end "
+	"select 'table', format('%I.%I', n.nspname, c.relname), case when c.relispartition or "
+	"exists (select 1 from pg_catalog.pg_inherits i where i.inhrelid = c.oid) then 'i' "
+	"else 'r' end "
 	"from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace "
 	"where c.relkind = 'r' and " USERS " "
 	"union all select 'sequence', format('sequence %I.%I', schemaname, sequencename), "
-	"coalesce(last_value::text, 'unused') from pg_catalog.pg_sequences " SUM(
-		"columns",
-		"n.nspname, c.relname, c.relkind, a.attname, format_type(a.atttypid, a.atttypmod), "
-		"a.attnotnull, a.atthasdef, a.attidentity, a.attgenerated",
-		"pg_catalog.pg_attribute a join pg_catalog.pg_class c on c.oid = a.attrelid join "
-		"pg_catalog.pg_namespace n on n.oid = c.relnamespace where a.attnum > 0 and not "
-		"a.attisdropped and c.relkind in ('r', 'p', 'v', 'm', 'f', 'c') and " USERS)
-		SUM("indexes",
-		    "n.nspname, c.relname, i.relname, x.indisunique, x.indisprimary, x.indnatts",
-		    "pg_catalog.pg_index x join pg_catalog.pg_class i on i.oid = x.indexrelid join "
-		    "pg_catalog.pg_class c on c.oid = x.indrelid join pg_catalog.pg_namespace n on n.oid = "
-		    "c.relnamespace where (x.indisvalid or c.relkind = 'p') and " USERS)
-			SUM("constraints",
-			    "n.nspname, conrelid::regclass, conname, contype, confrelid::regclass, convalidated",
-			    "pg_catalog.pg_constraint k join pg_catalog.pg_namespace n on n.oid = k.connamespace "
-			    "where " USERS)
-				SUM("functions", "n.nspname, p.oid::regprocedure",
-				    "pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace "
-				    "where not exists (select 1 from pg_catalog.pg_depend d where d.deptype = 'e' and d.classid "
-				    "= 'pg_catalog.pg_proc'::regclass and d.objid = p.oid) and " USERS)
-					SUM("triggers",
-					    "n.nspname, c.relname, t.tgname, t.tgenabled",
-					    "pg_catalog.pg_trigger t join pg_catalog.pg_class c on c.oid = t.tgrelid join "
-					    "pg_catalog.pg_namespace n on n.oid = c.relnamespace where not t.tgisinternal and " USERS)
-						SUM("extensions", "extname",
-						    "pg_catalog.pg_extension")
-							SUM("large objects", "oid",
-							    "pg_catalog.pg_largeobject_metadata");
+	"coalesce(last_value::text, 'unused') from pg_catalog.pg_sequences "
+	SUM("columns",
+	    "n.nspname, c.relname, c.relkind, a.attname, format_type(a.atttypid, a.atttypmod), "
+	    "a.attnotnull, a.atthasdef, a.attidentity, a.attgenerated",
+	    "pg_catalog.pg_attribute a join pg_catalog.pg_class c on c.oid = a.attrelid "
+	    "join pg_catalog.pg_namespace n on n.oid = c.relnamespace "
+	    "where a.attnum > 0 and not a.attisdropped and "
+	    "c.relkind in ('r', 'p', 'v', 'm', 'f', 'c') and " USERS)
+	SUM("indexes",
+	    "n.nspname, c.relname, i.relname, x.indisunique, x.indisprimary, x.indnatts",
+	    "pg_catalog.pg_index x join pg_catalog.pg_class i on i.oid = x.indexrelid "
+	    "join pg_catalog.pg_class c on c.oid = x.indrelid "
+	    "join pg_catalog.pg_namespace n on n.oid = c.relnamespace "
+	    "where (x.indisvalid or c.relkind = 'p') and " USERS)
+	SUM("constraints",
+	    "n.nspname, conrelid::regclass, conname, contype, confrelid::regclass, convalidated",
+	    "pg_catalog.pg_constraint k "
+	    "join pg_catalog.pg_namespace n on n.oid = k.connamespace where " USERS)
+	SUM("functions",
+	    "n.nspname, p.oid::regprocedure",
+	    "pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace "
+	    "where not exists (select 1 from pg_catalog.pg_depend d where d.deptype = 'e' "
+	    "and d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid) and " USERS)
+	SUM("triggers",
+	    "n.nspname, c.relname, t.tgname, t.tgenabled",
+	    "pg_catalog.pg_trigger t join pg_catalog.pg_class c on c.oid = t.tgrelid "
+	    "join pg_catalog.pg_namespace n on n.oid = c.relnamespace "
+	    "where not t.tgisinternal and " USERS)
+	SUM("extensions", "extname", "pg_catalog.pg_extension")
+	SUM("large objects", "oid", "pg_catalog.pg_largeobject_metadata");
+/* clang-format on */
 
 struct text {
 	char *at;
@@ -117,12 +122,14 @@ ask_application(const struct db_job *job, const struct db_gather *g, FILE *out)
 	db_table_name(job->order, "migrations", "migrations", migrations, sizeof migrations);
 	if (has_table(g->tables, versions))
 		fprintf(out,
-			" union all select 'application version', string_agg(value, ' ' order by id) "
+			" union all select 'application version', string_agg(value, ' ' order by "
+			"id) "
 			"from %s",
 			versions);
 	if (has_table(g->tables, migrations))
 		fprintf(out,
-			" union all select 'migrations', count(*) || ' ' || md5(coalesce(string_agg("
+			" union all select 'migrations', count(*) || ' ' || "
+			"md5(coalesce(string_agg("
 			"name, ' ' order by name collate \"C\"), '')) from %s",
 			migrations);
 }

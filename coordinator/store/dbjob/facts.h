@@ -1,6 +1,7 @@
-/* facts.h - what is in a database, as a flat JSON object of texts: rows of every table, last values of
- * every sequence, sums over the definitions, the application's version and its migrations. Two
- * databases with the same facts hold the same; a restore point keeps the facts of its original. */
+/* facts.h - what is in a database, as a flat JSON object of texts: rows of every table, last
+ * values of every sequence, sums over the definitions, the application's version and its
+ * migrations. Two databases with the same facts hold the same; a restore point keeps the facts of
+ * its original. */
 #ifndef DB_FACTS_H
 #define DB_FACTS_H
 

@@ -1,6 +1,6 @@
-/* fence.c - the application out of its database, and in again. The role is forbidden to log in, which
- * holds for every database of the server; its backends are ended in the application's database
- * alone. */
+/* fence.c - the application out of its database, and in again. The role is forbidden to log in,
+ * which holds for every database of the server; its backends are ended in the application's
+ * database alone. */
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -25,7 +25,8 @@ refuse_lockout(struct db_job *job, struct fm_err *err)
 	const char *const values[] = { job->order->role };
 	_cleanup_(db_result_free) PGresult *result = db_query_with(
 		&job->admin, err,
-		"select session_user = $1, coalesce((select rolsuper from pg_roles where rolname = $1), "
+		"select session_user = $1, coalesce((select rolsuper from pg_roles where rolname "
+		"= $1), "
 		"false) and not exists (select 1 from pg_roles where rolsuper and rolcanlogin and "
 		"rolname <> $1)",
 		1, values);
@@ -34,13 +35,15 @@ refuse_lockout(struct db_job *job, struct fm_err *err)
 	if (db_truth(result, 0, 0))
 		return fm_fail(
 			err, FM_ERR_REFUSED, 0,
-			"[database] admin is the application's own role \"%s\": it would lock itself "
+			"[database] admin is the application's own role \"%s\": it would lock "
+			"itself "
 			"out; name another role there",
 			job->order->role);
 	if (db_truth(result, 0, 1))
 		return fm_fail(
 			err, FM_ERR_REFUSED, 0,
-			"the application's role \"%s\" is the only superuser that may log in: nobody "
+			"the application's role \"%s\" is the only superuser that may log in: "
+			"nobody "
 			"could undo the fence; make another one first",
 			job->order->role);
 	return 0;
@@ -121,7 +124,8 @@ end_backends(struct db_job *job, struct fm_err *err)
 		if (fm_mono_now().ms > end)
 			return fm_fail(
 				err, FM_ERR_TIMEOUT, 0,
-				"%llu backends of \"%s\" do not end; the role may not log in any more",
+				"%llu backends of \"%s\" do not end; the role may not log in any "
+				"more",
 				left, job->order->role);
 		db_pause(pause);
 		pause = LOOK_MS;

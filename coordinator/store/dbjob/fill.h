@@ -9,7 +9,7 @@
 int db_fill(struct db_job *job, const struct db_point *point, const char *database,
 	    struct fm_err *err);
 
-/* The facts of a database; against: of another one at the same time, may be NULL. New references. */
+/* The facts of a database, and of `against` at the same time (may be NULL). New references. */
 int db_read_facts(struct db_job *job, const char *database, const char *against, bool with_sums,
 		  json_t **ret, json_t **ret_against, struct fm_err *err);
 

@@ -61,7 +61,8 @@ raise_epoch(struct db_job *job, struct fm_err *err)
 	const char *const values[] = { job->order->cluster, epoch_text(job, epoch) };
 	_cleanup_(db_result_free) PGresult *result = db_query_with(
 		&job->admin, err,
-		"insert into public.fermata_epoch as e (cluster, epoch) values ($1, $2) on conflict "
+		"insert into public.fermata_epoch as e (cluster, epoch) values ($1, $2) on "
+		"conflict "
 		"(cluster) do update set epoch = greatest(e.epoch, excluded.epoch) "
 		"returning epoch, fences",
 		2, values);

@@ -1,6 +1,6 @@
-/* guard.h - one voice in the database (I5). The highest epoch that ever spoke to it is kept there, in
- * public.fermata_epoch of the maintenance database; a lower one is refused, and the job of an
- * earlier order that still runs is ended before the next begins. */
+/* guard.h - one voice in the database (I5). The highest epoch that ever spoke to it is kept
+ * there, in public.fermata_epoch of the maintenance database; a lower one is refused, and the job
+ * of an earlier order that still runs is ended before the next begins. */
 #ifndef DB_GUARD_H
 #define DB_GUARD_H
 

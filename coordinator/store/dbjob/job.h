@@ -1,8 +1,9 @@
-/* job.h - what every job sees. fermata-dbjob does one job a life: main.c reads the order, connects and
- * guards as the job's row says, and reports what the job leaves here. db_ is this program's prefix.
+/* job.h - what every job sees. fermata-dbjob does one job a life: main.c reads the order,
+ * connects and guards as the job's row says, and reports what the job leaves here. db_ is this
+ * program's prefix.
  *
- * Every job may be killed between any two of its statements, and may be repeated: it looks at what is
- * there first. */
+ * Every job may be killed between any two of its statements, and may be repeated: it looks at
+ * what is there first. */
 #ifndef DB_JOB_H
 #define DB_JOB_H
 

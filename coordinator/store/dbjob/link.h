@@ -15,8 +15,8 @@ struct db_link {
 	bool is_fenced;		      /* of db_link_open(): the role is not permitted to log in */
 };
 
-/* Connects with conninfo (a password comes from it, a passfile or the environment), to `database` when
- * that is not empty. */
+/* Connects with conninfo (a password comes from it, a passfile or the environment), to `database`
+ * when that is not empty. */
 int db_link_open(struct db_link *link, const char *conninfo, const char *database,
 		 struct fm_err *err);
 void db_link_close(struct db_link *link); /* half-made ones too */
@@ -40,7 +40,8 @@ bool db_truth(const PGresult *result, int row, int column);
 
 bool db_is_state(const struct db_link *link, const char *sqlstate);
 
-/* The value of a keyword of a conninfo (postgres:// or key=value), "" when it is not there. Returns dst. */
+/* The value of a keyword of a conninfo (postgres:// or key=value), "" when it is not there.
+ * Returns dst. */
 char *db_conninfo_value(const char *conninfo, const char *keyword, char *dst, size_t size);
 
 #endif

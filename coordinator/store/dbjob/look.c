@@ -1,6 +1,6 @@
-/* look.c - what version is in the database, and whether its plugins are in order: nocobase's own tables,
- * asked as the application. Runs before every start and while one goes on, so it is one connection and
- * one query. */
+/* look.c - what version is in the database, and whether its plugins are in order: nocobase's own
+ * tables, asked as the application. Runs before every start and while one goes on, so it is one
+ * connection and one query. */
 #include "coordinator/store/dbjob/look.h"
 #include "base/cleanup.h"
 #include "base/text.h"
@@ -31,14 +31,14 @@ db_look_with(struct db_job *job, struct db_link *link, struct fm_err *err)
 	db_table_name(order, "applicationVersion", "application_version", versions,
 		      sizeof versions);
 	db_table_name(order, "applicationPlugins", "application_plugins", plugins, sizeof plugins);
-	FM_FORMAT(
-		sql,
-		"with v as (select (select value from %s order by id desc limit 1) as value) select coalesce(value, ''), "
-		"count(*) filter (where enabled and installed is not true), "
-		"count(*) filter (where enabled), "
-		"count(*) filter (where \"%s\" and version is distinct from value) "
-		"from v left join %s on true group by value",
-		versions, plain_or_underscored(order, "builtIn", "built_in"), plugins);
+	FM_FORMAT(sql,
+		  "with v as (select (select value from %s order by id desc limit 1) as value) "
+		  "select coalesce(value, ''), "
+		  "count(*) filter (where enabled and installed is not true), "
+		  "count(*) filter (where enabled), "
+		  "count(*) filter (where \"%s\" and version is distinct from value) "
+		  "from v left join %s on true group by value",
+		  versions, plain_or_underscored(order, "builtIn", "built_in"), plugins);
 	result = db_query(link, err, sql);
 	if (!result) {
 		/* Nothing is installed yet, or so little that this table is not there. */

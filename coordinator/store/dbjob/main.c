@@ -193,7 +193,8 @@ static void
 help(void)
 {
 	printf("usage: fermata-dbjob < ORDER > REPORTS\n\n"
-	       "A child of fermata-coordinator and fermata-agent: one order as a frame on standard\n"
+	       "A child of fermata-coordinator and fermata-agent: one order as a frame on "
+	       "standard\n"
 	       "input, reports as frames on standard output. It takes no options. Jobs:");
 	for (size_t i = 0; i < sizeof jobs / sizeof *jobs; i++) printf(" %s", jobs[i].name);
 	printf("\n");

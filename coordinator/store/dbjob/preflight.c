@@ -1,5 +1,5 @@
-/* preflight.c - would the other jobs work? Looks, and touches nothing. Every fault is said, not only
- * the first, each with what to type. */
+/* preflight.c - would the other jobs work? Looks, and touches nothing. Every fault is said, not
+ * only the first, each with what to type. */
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
@@ -64,7 +64,8 @@ static const char role_query[] =
 	"t is not null or has_schema_privilege('public', 'create'), t is null or "
 	"(has_table_privilege(t, 'select') and has_table_privilege(t, 'insert') and "
 	"has_table_privilege(t, 'update')) "
-	"from pg_roles a left join pg_roles r on r.rolname = $1, to_regclass('public.fermata_epoch') t "
+	"from pg_roles a left join pg_roles r on r.rolname = $1, "
+	"to_regclass('public.fermata_epoch') t "
 	"where a.rolname = session_user";
 
 static void
@@ -104,7 +105,8 @@ check_roles(struct faults *faults, struct fm_err *err)
 	job->may_login = db_truth(r, 0, LOGS_IN);
 	if (db_truth(r, 0, IS_SELF))
 		add(faults,
-		    "[database] admin is the application's own role \"%s\", which would lock itself "
+		    "[database] admin is the application's own role \"%s\", which would lock "
+		    "itself "
 		    "out; name another role there",
 		    role);
 	if (!db_truth(r, 0, EXISTS))
@@ -169,7 +171,8 @@ check_folder(struct faults *faults, unsigned long long need)
 		*slash = '\0';
 	if (stat(place, &st) < 0 || !S_ISDIR(st.st_mode) || access(place, W_OK | X_OK) < 0) {
 		add(faults,
-		    "%s cannot be written (restore points go to %s); type: install -d -m 700 -o %u %s",
+		    "%s cannot be written (restore points go to %s); type: install -d -m 700 -o "
+		    "%u %s",
 		    place, directory, (unsigned)geteuid(), directory);
 		return;
 	}
@@ -225,7 +228,8 @@ db_preflight(struct db_job *job, struct fm_err *err)
 		       job->report.installed ? job->version : "none yet");
 	else
 		db_say(job,
-		       "there is no database %s yet; before the first startup type: CREATE DATABASE \"%s\" "
+		       "there is no database %s yet; before the first startup type: CREATE "
+		       "DATABASE \"%s\" "
 		       "OWNER \"%s\"",
 		       job->order->database, job->order->database, job->order->role);
 	return 0;

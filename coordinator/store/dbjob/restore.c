@@ -1,8 +1,9 @@
-/* restore.c - back to a restore point: restored beside the live database, proved there, then put in
- * its place by one transaction that renames both. The database that is replaced is kept.
+/* restore.c - back to a restore point: restored beside the live database, proved there, then put
+ * in its place by one transaction that renames both. The database that is replaced is kept.
  *
- * Killed at any point, a second try finds: a copy that is marked as proved (goes on from there), one
- * that is not (drops it), or the failed database marked with this run and fence (all is done). */
+ * Killed at any point, a second try finds: a copy that is marked as proved (goes on from there),
+ * one that is not (drops it), or the failed database marked with this run and fence (all is
+ * done). */
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -81,8 +82,8 @@ make_copy(struct db_job *job, const struct db_point *point, const char *mark,
 	return db_mark(job, name, mark, err);
 }
 
-/* How many are connected to either database. All of the live one's are told to end, whoever they are:
- * a database with a guest cannot be renamed. */
+/* How many are connected to either database. All of the live one's are told to end, whoever they
+ * are: a database with a guest cannot be renamed. */
 static int
 end_guests(struct db_job *job, const char *copy, unsigned long long *ret_left, struct fm_err *err)
 {
@@ -140,7 +141,8 @@ swap(struct db_job *job, const char *copy, bool is_live, const char *comment, st
 		if (fm_mono_now().ms > end)
 			return fm_fail(
 				err, FM_ERR_TIMEOUT, 0,
-				"others keep connecting to database %s, so that it cannot be renamed; "
+				"others keep connecting to database %s, so that it cannot be "
+				"renamed; "
 				"keep them away, then type: fermata retry",
 				job->order->database);
 		db_pause(pause);

@@ -1,6 +1,7 @@
-/* verify.c - the proof that a restore point can be restored: it is, into a scratch database, which is
- * then compared with the original, table by table. The scratch database is kept until SWEEP: dropping it
- * takes time while visitors wait, and should the run go back, it is the restored one already. */
+/* verify.c - the proof that a restore point can be restored: it is, into a scratch database,
+ * which is then compared with the original, table by table. The scratch database is kept until
+ * SWEEP: dropping it takes time while visitors wait, and should the run go back, it is the
+ * restored one already. */
 #include "base/cleanup.h"
 #include "base/mono.h"
 #include "base/text.h"
@@ -32,8 +33,8 @@ need_scratch(struct db_job *job, const char *name, struct fm_err *err)
 	return db_create(job, name, err);
 }
 
-/* What the copy must be: the original as it stands, while it is the one that was dumped; later, what
- * was written down of it. */
+/* What the copy must be: the original as it stands, while it is the one that was dumped; later,
+ * what was written down of it. */
 static int
 read_both(struct db_job *job, const struct db_point *point, const char *scratch, bool is_original,
 	  json_t **ret_want, json_t **ret_got, struct fm_err *err)
@@ -102,7 +103,8 @@ db_verify(struct db_job *job, struct fm_err *err)
 	if (db_mark(job, scratch, db_holds_mark(&point, job->order->restore_point, mark), err) < 0)
 		return -1;
 	db_say(job,
-	       "restored %u tables, %llu rows in %lld ms, the same as %s (compared in %lld ms); the copy "
+	       "restored %u tables, %llu rows in %lld ms, the same as %s (compared in %lld ms); "
+	       "the copy "
 	       "%s stays until the sweep",
 	       job->report.tables, (unsigned long long)job->report.rows,
 	       (long long)(filled - began), is_original ? "the original" : "what was dumped",

@@ -1,9 +1,5 @@
 /* The gate's decision: every mode against every kind of request, node and ask. */
-#include <cmocka.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/unit/test.h"
 
 #include "base/text.h"
 #include "ngx_module/fm_gate.h"

@@ -1,5 +1,5 @@
-/* kill -9 at any moment: what is found again is every acknowledged commit, whole and in order, and at
- * most the one that was under way. */
+/* kill -9 at any moment: what is found again is every acknowledged commit, whole and in order,
+ * and at most the one that was under way. */
 #include "journal_fixture.h"
 
 #include <poll.h>

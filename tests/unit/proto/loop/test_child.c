@@ -205,6 +205,23 @@ test_our_signals_are_not_the_child_s(void **state)
 	assert_string_equal(seen.lines, "SigBlk:\t0000000000000000|SigIgn:\t0000000000000000|");
 }
 
+/* The process of this folder in /proc ends; whoever adopts it may be slow to reap it. */
+static void
+assert_gone(const char *folder)
+{
+	char path[120];
+
+	(void)FM_FORMAT(path, "%s/stat", folder);
+	for (int i = 0; i < 400; i++) {
+		_cleanup_fclose_ FILE *f = fopen(path, "re");
+		char line[200] = "";
+
+		if (!f || !fgets(line, sizeof line, f) || strstr(line, ") Z")) return;
+		turn(5);
+	}
+	fail_msg("%s lives on", folder);
+}
+
 static void
 test_kill_reaches_the_whole_group(void **state)
 {
@@ -221,17 +238,20 @@ test_kill_reaches_the_whole_group(void **state)
 	fm_child_kill(child);
 	wait_for(&seen.exits, 1);
 	assert_true(WIFSIGNALED(seen.status));
-	for (int i = 0; i < 400 && access(left, F_OK) == 0; i++) turn(5);
-	/* Whoever adopts it may be slow to reap it: dead is enough. */
-	if (access(left, F_OK) == 0) {
-		char state_of[200] = "";
-		_cleanup_fclose_ FILE *f = NULL;
+	assert_gone(left);
+}
 
-		(void)FM_APPEND(left, "/stat");
-		f = fopen(left, "re");
-		if (f && fgets(state_of, sizeof state_of, f))
-			assert_non_null(strstr(state_of, ") Z"));
-	}
+static void
+test_what_is_left_of_a_group_ends_with_its_leader(void **state)
+{
+	char left[100];
+
+	(void)state;
+	(void)start((struct fm_child_plan){ .own_group = true }, "sleep 1000 & echo $!");
+	wait_for(&seen.exits, 1);
+	(void)FM_FORMAT(left, "/proc/%s", seen.lines);
+	left[strlen(left) - 1] = '\0';
+	assert_gone(left);
 }
 
 static void
@@ -314,7 +334,7 @@ test_it_dies_with_us(void **state)
 {
 	unsigned long long pid = 0;
 	int ends[2];
-	char text[32] = "";
+	char text[32] = "", path[40];
 	pid_t parent;
 
 	(void)state;
@@ -338,16 +358,8 @@ test_it_dies_with_us(void **state)
 	assert_int_equal(kill((pid_t)pid, 0), 0);
 	(void)kill(parent, SIGKILL);
 	(void)waitpid(parent, NULL, 0);
-	for (int i = 0; i < 400; i++) {
-		char path[64], line[200] = "";
-		_cleanup_fclose_ FILE *f = NULL;
-
-		(void)FM_FORMAT(path, "/proc/%llu/stat", pid);
-		f = fopen(path, "re");
-		if (!f || !fgets(line, sizeof line, f) || strstr(line, ") Z")) return;
-		turn(5);
-	}
-	fail_msg("it lives on");
+	(void)FM_FORMAT(path, "/proc/%llu", pid);
+	assert_gone(path);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -364,6 +376,7 @@ main(void)
 		TEST(test_a_program_is_looked_up_in_its_own_path),
 		TEST(test_our_signals_are_not_the_child_s),
 		TEST(test_kill_reaches_the_whole_group),
+		TEST(test_what_is_left_of_a_group_ends_with_its_leader),
 		TEST(test_somebody_who_holds_the_pipe_does_not_hold_us),
 		TEST(test_drop_is_silent_and_leaves_nothing),
 		TEST(test_frames),

@@ -1,0 +1,232 @@
+
+/*
+ * Directives of the whole gate: zone, state, coordinator.
+ */
+
+
+#include "ngx_http_fermata_module.h"
+
+
+static ngx_int_t ngx_http_fermata_add_coordinator(ngx_conf_t *cf,
+    ngx_http_fermata_main_conf_t *mcf, ngx_str_t *value);
+static ngx_msec_t ngx_http_fermata_manager(void *data);
+
+
+/* fermata_zone name:size; */
+
+char *
+ngx_http_fermata_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_fermata_main_conf_t *mcf = conf;
+
+    u_char     *p;
+    ssize_t     size;
+    ngx_str_t  *value, name, s;
+
+    if (mcf->shm_zone) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    p = (u_char *) ngx_strchr(value[1].data, ':');
+
+    if (p == NULL || p == value[1].data) {
+        return "is not name:size";
+    }
+
+    name.data = value[1].data;
+    name.len = p - name.data;
+
+    s.data = p + 1;
+    s.len = value[1].data + value[1].len - s.data;
+
+    size = ngx_parse_size(&s);
+
+    if (size < NGX_HTTP_FERMATA_ZONE_MIN) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid size of zone \"%V\", at least 256k",
+                           &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    mcf->shm_zone = ngx_shared_memory_add(cf, &name, size,
+                                          &ngx_http_fermata_module);
+    if (mcf->shm_zone == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    mcf->shm_zone->init = ngx_http_fermata_init_zone;
+    mcf->shm_zone->data = mcf;
+
+    return NGX_CONF_OK;
+}
+
+
+/*
+ * fermata_state directory;
+ *
+ * A path with a manager: nginx makes the directory, gives it to the user of
+ * the workers, and runs one process with an event loop for it, which becomes
+ * the client of the coordinator.
+ */
+
+char *
+ngx_http_fermata_state(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_fermata_main_conf_t *mcf = conf;
+
+    ngx_str_t   *value;
+    ngx_path_t  *path;
+
+    if (mcf->path) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    path = ngx_pcalloc(cf->pool, sizeof(ngx_path_t));
+    if (path == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    path->name = value[1];
+
+    if (path->name.len > 1 && path->name.data[path->name.len - 1] == '/') {
+        path->name.len--;
+        path->name.data[path->name.len] = '\0';
+    }
+
+    if (ngx_conf_full_name(cf->cycle, &path->name, 0) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    path->manager = ngx_http_fermata_manager;
+    path->data = mcf;
+    path->conf_file = cf->conf_file->file.name.data;
+    path->line = cf->conf_file->line;
+
+    mcf->path = path;
+
+    if (ngx_add_path(cf, &mcf->path) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* fermata_coordinator host:port ... [name=gate]; */
+
+char *
+ngx_http_fermata_coordinator(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_fermata_main_conf_t *mcf = conf;
+
+    ngx_str_t   *value;
+    ngx_uint_t   i;
+
+    if (mcf->coordinators == NULL) {
+        mcf->coordinators = ngx_array_create(cf->pool, 2, sizeof(ngx_addr_t));
+        if (mcf->coordinators == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (ngx_strncmp(value[i].data, "name=", 5) == 0) {
+            mcf->name.data = value[i].data + 5;
+            mcf->name.len = value[i].len - 5;
+
+            if (!ngx_http_fermata_is_name((char *) mcf->name.data)) {
+                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                                   "invalid name of the gate \"%V\"",
+                                   &mcf->name);
+                return NGX_CONF_ERROR;
+            }
+
+            continue;
+        }
+
+        if (ngx_http_fermata_add_coordinator(cf, mcf, &value[i]) != NGX_OK) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_fermata_add_coordinator(ngx_conf_t *cf,
+    ngx_http_fermata_main_conf_t *mcf, ngx_str_t *value)
+{
+    in_addr_t         ip;
+    ngx_url_t         u;
+    ngx_uint_t        i;
+    ngx_addr_t       *addr;
+    struct sockaddr  *sa;
+
+    ngx_memzero(&u, sizeof(ngx_url_t));
+    u.url = *value;
+    u.default_port = 7400;
+
+    if (ngx_parse_url(cf->pool, &u) != NGX_OK) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "%s in address of the coordinator \"%V\"",
+                           u.err ? u.err : "fault", value);
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < u.naddrs; i++) {
+
+        sa = u.addrs[i].sockaddr;
+
+        ip = sa->sa_family == AF_INET
+             ? ntohl(((struct sockaddr_in *) sa)->sin_addr.s_addr) : 0;
+
+        /* what is said here opens the gate: in clear on this host only */
+
+        if (!(sa->sa_family == AF_UNIX
+              || ip >> 24 == 127
+#if (NGX_HAVE_INET6)
+              || (sa->sa_family == AF_INET6
+                  && IN6_IS_ADDR_LOOPBACK(
+                         &((struct sockaddr_in6 *) sa)->sin6_addr))
+#endif
+              ))
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "coordinator \"%V\" is not on the loopback "
+                               "interface, that takes TLS", value);
+            return NGX_ERROR;
+        }
+
+        addr = ngx_array_push(mcf->coordinators);
+        if (addr == NULL) {
+            return NGX_ERROR;
+        }
+
+        *addr = u.addrs[i];
+    }
+
+    return NGX_OK;
+}
+
+
+/* Called first right after the start of the manager process. */
+
+static ngx_msec_t
+ngx_http_fermata_manager(void *data)
+{
+    ngx_http_fermata_main_conf_t *mcf = data;
+
+    if (ngx_http_fermata_client_start(mcf) != NGX_OK) {
+        return 1000;
+    }
+
+    return 3600 * 1000;
+}

@@ -1,0 +1,431 @@
+
+/*
+ * The wrapper around a balancer: it asks it, and rejects what may not be used
+ * now.
+ */
+
+
+#include "ngx_http_fermata_module.h"
+
+
+static void ngx_http_fermata_wrap(ngx_peer_connection_t *pc,
+    ngx_http_fermata_ctx_t *ctx);
+static void ngx_http_fermata_limit_tries(ngx_peer_connection_t *pc,
+    ngx_http_fermata_ctx_t *ctx);
+static ngx_int_t ngx_http_fermata_get_peer(ngx_peer_connection_t *pc,
+    void *data);
+static ngx_int_t ngx_http_fermata_pinned_peer(ngx_peer_connection_t *pc,
+    ngx_http_fermata_ctx_t *ctx, uint64_t word);
+static void ngx_http_fermata_take(ngx_http_fermata_ctx_t *ctx, ngx_int_t node);
+static void ngx_http_fermata_reject(ngx_peer_connection_t *pc,
+    ngx_http_fermata_ctx_t *ctx, ngx_int_t rc, ngx_uint_t tries);
+static void ngx_http_fermata_free_peer(ngx_peer_connection_t *pc, void *data,
+    ngx_uint_t state);
+static void ngx_http_fermata_notify_peer(ngx_peer_connection_t *pc, void *data,
+    ngx_uint_t type);
+#if (NGX_HTTP_SSL)
+static ngx_int_t ngx_http_fermata_set_session(ngx_peer_connection_t *pc,
+    void *data);
+static void ngx_http_fermata_save_session(ngx_peer_connection_t *pc,
+    void *data);
+#endif
+
+
+ngx_int_t
+ngx_http_fermata_init_peer(ngx_http_request_t *r,
+    ngx_http_upstream_srv_conf_t *us)
+{
+    ngx_http_fermata_ctx_t       *ctx;
+    ngx_http_fermata_srv_conf_t  *ucf;
+
+    ucf = ngx_http_conf_upstream_srv_conf(us, ngx_http_fermata_module);
+
+    if (ucf->init(r, us) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ctx = ngx_http_fermata_get_ctx(r);
+    if (ctx == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (!ctx->counted) {
+
+        /* not by way of the page handler: a subrequest, or the gate is off */
+
+        if (ctx->change == 0) {
+            ctx->exempt = 1;
+            ctx->change = ngx_http_fermata_sh->change;
+        }
+
+        ctx->counted = 1;
+        ngx_http_fermata_slot->in_flight++;
+    }
+
+    ctx->ucf = ucf;
+
+    ngx_http_fermata_wrap(&r->upstream->peer, ctx);
+    ngx_http_fermata_limit_tries(&r->upstream->peer, ctx);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_fermata_wrap(ngx_peer_connection_t *pc, ngx_http_fermata_ctx_t *ctx)
+{
+    ctx->blocked = 0;
+    ctx->direct = 0;
+    ctx->direct_done = 0;
+
+    ctx->data = pc->data;
+    ctx->get = pc->get;
+    ctx->free = pc->free;
+    ctx->notify = pc->notify;
+
+    pc->data = ctx;
+    pc->get = ngx_http_fermata_get_peer;
+    pc->free = ngx_http_fermata_free_peer;
+
+    if (ctx->notify) {
+        pc->notify = ngx_http_fermata_notify_peer;
+    }
+
+#if (NGX_HTTP_SSL)
+
+    ctx->set_session = pc->set_session;
+    ctx->save_session = pc->save_session;
+
+    if (ctx->set_session) {
+        pc->set_session = ngx_http_fermata_set_session;
+    }
+
+    if (ctx->save_session) {
+        pc->save_session = ngx_http_fermata_save_session;
+    }
+
+#endif
+}
+
+
+/*
+ * As many tries as there are nodes left: the answer of the last one is passed
+ * on to the visitor, however it is.
+ */
+
+static void
+ngx_http_fermata_limit_tries(ngx_peer_connection_t *pc,
+    ngx_http_fermata_ctx_t *ctx)
+{
+    uint64_t                  word;
+    ngx_uint_t                i, n;
+    ngx_http_fermata_node_t  *node;
+
+    word = ngx_http_fermata_sh->word;
+
+    if (word == FM_GATE_WORD_OPEN) {
+        return;
+    }
+
+    node = ctx->ucf->nodes->elts;
+
+    for (i = 0, n = 0; i < ctx->ucf->nodes->nelts; i++) {
+        n += fm_gate_may_use(word, (int) node[i].index);
+    }
+
+    if (n && pc->tries > n) {
+        pc->tries = n;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_fermata_get_peer(ngx_peer_connection_t *pc, void *data)
+{
+    ngx_http_fermata_ctx_t *ctx = data;
+
+    uint64_t    word;
+    ngx_int_t   rc, node;
+    ngx_uint_t  i, tries;
+
+    /* read again: the word may have changed while the body was read */
+
+    word = ngx_http_fermata_sh->word;
+    tries = pc->tries;
+
+    /* a balancer with a single server gives the same one for ever */
+
+    for (i = 0; i < 2 * ctx->ucf->nodes->nelts + 2; i++) {
+
+        rc = ctx->get(pc, ctx->data);
+
+        if (rc != NGX_OK && rc != NGX_DONE) {
+            break;
+        }
+
+        node = ngx_http_fermata_peer_node(pc, ctx->ucf);
+
+        if (word == FM_GATE_WORD_OPEN || fm_gate_may_use(word, (int) node)) {
+            ngx_http_fermata_take(ctx, node);
+            return rc;
+        }
+
+        ngx_log_debug2(NGX_LOG_DEBUG_HTTP, pc->log, 0,
+                       "fermata rejects node %i, cached:%d",
+                       node, rc == NGX_DONE);
+
+        ngx_http_fermata_reject(pc, ctx, rc, tries);
+
+        rc = NGX_BUSY;
+    }
+
+    if (rc != NGX_BUSY || word == FM_GATE_WORD_OPEN) {
+        return rc;
+    }
+
+    if (ngx_http_fermata_pinned_peer(pc, ctx, word) == NGX_OK) {
+        return NGX_OK;
+    }
+
+    /* the page in place of 502 */
+
+    ctx->blocked = 1;
+
+    return NGX_BUSY;
+}
+
+
+/* The balancer has given up on the node that has to serve: one more try. */
+
+static ngx_int_t
+ngx_http_fermata_pinned_peer(ngx_peer_connection_t *pc,
+    ngx_http_fermata_ctx_t *ctx, uint64_t word)
+{
+    ngx_int_t                 pinned;
+    ngx_uint_t                i;
+    ngx_http_fermata_node_t  *node;
+
+    pinned = fm_gate_word_pinned(word);
+
+    if (pinned == FM_GATE_NO_NODE) {
+        return NGX_BUSY;
+    }
+
+    if (ctx->direct_done || !fm_gate_may_use(word, (int) pinned)) {
+        return NGX_BUSY;
+    }
+
+    node = ctx->ucf->nodes->elts;
+
+    for (i = 0; i < ctx->ucf->nodes->nelts; i++) {
+
+        if (node[i].index != pinned) {
+            continue;
+        }
+
+        ctx->direct = 1;
+        ctx->direct_done = 1;
+
+        pc->sockaddr = node[i].addr.sockaddr;
+        pc->socklen = node[i].addr.socklen;
+        pc->name = &node[i].addr.name;
+        pc->cached = 0;
+        pc->connection = NULL;
+
+        ngx_http_fermata_take(ctx, pinned);
+
+        return NGX_OK;
+    }
+
+    return NGX_BUSY;
+}
+
+
+static void
+ngx_http_fermata_take(ngx_http_fermata_ctx_t *ctx, ngx_int_t node)
+{
+    ctx->blocked = 0;
+    ctx->node = node;
+    ctx->served = node;
+
+    if (node != FM_GATE_NO_NODE) {
+        ngx_http_fermata_slot->nodes[node]++;
+    }
+
+    if (!ctx->passed) {
+        ctx->passed = 1;
+        ngx_http_fermata_slot->passed++;
+    }
+}
+
+
+static void
+ngx_http_fermata_reject(ngx_peer_connection_t *pc, ngx_http_fermata_ctx_t *ctx,
+    ngx_int_t rc, ngx_uint_t tries)
+{
+    ngx_connection_t  *c;
+
+    if (rc == NGX_DONE) {
+
+        /* a kept connection, taken out of the cache already */
+
+        c = pc->connection;
+
+#if (NGX_HTTP_SSL)
+
+        if (c->ssl) {
+            c->ssl->no_wait_shutdown = 1;
+            c->ssl->no_send_shutdown = 1;
+            (void) ngx_ssl_shutdown(c);
+        }
+
+#endif
+
+        ngx_destroy_pool(c->pool);
+        ngx_close_connection(c);
+
+        pc->connection = NULL;
+    }
+
+    ctx->free(pc, ctx->data, 0);
+
+    /* with a sockaddr ngx_http_upstream_next() would free it again */
+
+    pc->tries = tries;
+    pc->sockaddr = NULL;
+    pc->cached = 0;
+}
+
+
+ngx_int_t
+ngx_http_fermata_peer_node(ngx_peer_connection_t *pc,
+    ngx_http_fermata_srv_conf_t *ucf)
+{
+    ngx_uint_t                i, n;
+    struct sockaddr_in       *sin, *nsin;
+    ngx_http_fermata_node_t  *node;
+
+    node = ucf->nodes->elts;
+    n = ucf->nodes->nelts;
+
+    if (pc->sockaddr->sa_family == AF_INET) {
+        sin = (struct sockaddr_in *) pc->sockaddr;
+
+        for (i = 0; i < n; i++) {
+            nsin = (struct sockaddr_in *) node[i].addr.sockaddr;
+
+            if (nsin->sin_port == sin->sin_port
+                && nsin->sin_family == AF_INET
+                && nsin->sin_addr.s_addr == sin->sin_addr.s_addr)
+            {
+                return node[i].index;
+            }
+        }
+
+        return FM_GATE_NO_NODE;
+    }
+
+    for (i = 0; i < n; i++) {
+        if (ngx_cmp_sockaddr(pc->sockaddr, pc->socklen, node[i].addr.sockaddr,
+                             node[i].addr.socklen, 1)
+            == NGX_OK)
+        {
+            return node[i].index;
+        }
+    }
+
+    return FM_GATE_NO_NODE;
+}
+
+
+static void
+ngx_http_fermata_free_peer(ngx_peer_connection_t *pc, void *data,
+    ngx_uint_t state)
+{
+    ngx_http_fermata_ctx_t *ctx = data;
+
+    uint64_t              word;
+    ngx_http_upstream_t  *u;
+
+    u = ctx->request->upstream;
+    word = ngx_http_fermata_sh->word;
+
+    if (ctx->direct) {
+
+        /* the balancer knows nothing of it */
+
+        ctx->direct = 0;
+
+    } else {
+
+        if (word != FM_GATE_WORD_OPEN
+            && (fm_gate_word_mode(word) == FM_GATE_CLOSED
+                || !fm_gate_may_use(word, (int) ctx->node)))
+        {
+            /* an idle connection would keep the node's server from ending */
+
+            u->keepalive = 0;
+        }
+
+        ctx->free(pc, ctx->data, state);
+    }
+
+    if (u->cleanup == NULL) {
+
+        /* the upstream is being finalized: no further try */
+
+        ngx_http_fermata_settle(ctx);
+        return;
+    }
+
+    /* still in flight: nobody may see it gone between two tries */
+
+    if (ctx->counted && ctx->node != FM_GATE_NO_NODE) {
+        ngx_http_fermata_slot->nodes[ctx->node]--;
+        ctx->node = FM_GATE_NO_NODE;
+    }
+
+    /* should that have been the last try: the page in place of 502 */
+
+    ctx->blocked = (word != FM_GATE_WORD_OPEN);
+}
+
+
+static void
+ngx_http_fermata_notify_peer(ngx_peer_connection_t *pc, void *data,
+    ngx_uint_t type)
+{
+    ngx_http_fermata_ctx_t *ctx = data;
+
+    if (!ctx->direct) {
+        ctx->notify(pc, ctx->data, type);
+    }
+}
+
+
+#if (NGX_HTTP_SSL)
+
+static ngx_int_t
+ngx_http_fermata_set_session(ngx_peer_connection_t *pc, void *data)
+{
+    ngx_http_fermata_ctx_t *ctx = data;
+
+    if (ctx->direct) {
+        return NGX_OK;
+    }
+
+    return ctx->set_session(pc, ctx->data);
+}
+
+
+static void
+ngx_http_fermata_save_session(ngx_peer_connection_t *pc, void *data)
+{
+    ngx_http_fermata_ctx_t *ctx = data;
+
+    if (!ctx->direct) {
+        ctx->save_session(pc, ctx->data);
+    }
+}
+
+#endif

@@ -1,0 +1,158 @@
+
+/*
+ * A ride: a request from the gate to its end, and the counts that it is in.
+ */
+
+
+#include "ngx_http_fermata_module.h"
+
+
+static void ngx_http_fermata_cleanup(void *data);
+
+
+/*
+ * The ride of a request.  An internal redirect forgets the context of a
+ * module, but not the cleanup handlers.
+ */
+
+ngx_http_fermata_ctx_t *
+ngx_http_fermata_get_ctx(ngx_http_request_t *r)
+{
+    ngx_http_cleanup_t      *cln;
+    ngx_http_fermata_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_fermata_module);
+
+    if (ctx) {
+        return ctx;
+    }
+
+    if (r->internal) {
+        for (cln = r->main->cleanup; cln; cln = cln->next) {
+
+            if (cln->handler != ngx_http_fermata_cleanup) {
+                continue;
+            }
+
+            ctx = cln->data;
+
+            if (ctx->request == r) {
+                ngx_http_set_ctx(r, ctx, ngx_http_fermata_module);
+                return ctx;
+            }
+        }
+    }
+
+    ctx = ngx_palloc(r->pool, sizeof(ngx_http_fermata_ctx_t));
+    if (ctx == NULL) {
+        return NULL;
+    }
+
+    /* what concerns the upstream is set with the wrapper */
+
+    ctx->request = r;
+    ctx->change = 0;
+    ctx->node = FM_GATE_NO_NODE;
+    ctx->served = FM_GATE_NO_NODE;
+    ctx->cut = NULL;
+    ctx->flags = 0;
+
+    ctx->cleanup.handler = ngx_http_fermata_cleanup;
+    ctx->cleanup.data = ctx;
+    ctx->cleanup.next = r->main->cleanup;
+    r->main->cleanup = &ctx->cleanup;
+
+    ngx_queue_insert_tail(&ngx_http_fermata_rides, &ctx->queue);
+
+    ngx_http_set_ctx(r, ctx, ngx_http_fermata_module);
+
+    return ctx;
+}
+
+
+static void
+ngx_http_fermata_cleanup(void *data)
+{
+    ngx_http_fermata_ctx_t *ctx = data;
+
+    ngx_queue_remove(&ctx->queue);
+
+    if (ctx->cut && ctx->cut->posted) {
+        ngx_delete_posted_event(ctx->cut);
+    }
+
+    if (ctx->counted || ctx->upgraded) {
+        ngx_http_fermata_settle(ctx);
+    }
+}
+
+
+/* The header of an upgraded connection is on its way to the client. */
+
+void
+ngx_http_fermata_upgraded(ngx_http_fermata_ctx_t *ctx)
+{
+    uint64_t                   word;
+    struct fm_gate_ride        ride;
+    ngx_http_fermata_slot_t   *slot;
+    ngx_http_fermata_shctx_t  *sh;
+
+    if (!ctx->counted || ctx->node == FM_GATE_NO_NODE) {
+        return;
+    }
+
+    slot = ngx_http_fermata_slot;
+    sh = ngx_http_fermata_sh;
+
+    slot->websockets[ctx->node]++;
+    slot->nodes[ctx->node]--;
+    slot->in_flight--;
+
+    ctx->counted = 0;
+    ctx->upgraded = 1;
+
+    ride.since = ctx->change;
+    ride.node = (int) ctx->node;
+    ride.is_exempt = ctx->exempt;
+
+    word = sh->word;
+
+    if (word != FM_GATE_WORD_OPEN
+        && fm_gate_is_over(word, sh->closed_at, &ride))
+    {
+        /* it was let through before the change, and answered after it */
+
+        ngx_http_fermata_sweep_soon();
+        ngx_http_fermata_ring(sh->bell);
+    }
+}
+
+
+/* Takes a ride out of the counts; once. */
+
+void
+ngx_http_fermata_settle(ngx_http_fermata_ctx_t *ctx)
+{
+    if (ctx->upgraded) {
+        ngx_http_fermata_slot->websockets[ctx->node]--;
+
+    } else if (ctx->counted) {
+
+        if (ctx->node != FM_GATE_NO_NODE) {
+            ngx_http_fermata_slot->nodes[ctx->node]--;
+        }
+
+        ngx_http_fermata_slot->in_flight--;
+
+    } else {
+        return;
+    }
+
+    ctx->upgraded = 0;
+    ctx->counted = 0;
+    ctx->node = FM_GATE_NO_NODE;
+
+    if (ngx_http_fermata_sh->word != FM_GATE_WORD_OPEN) {
+        ngx_http_fermata_ring(ngx_http_fermata_sh->bell);
+    }
+}

@@ -1,0 +1,254 @@
+
+/*
+ * One slot per process: what it has seen and what goes through it; and the
+ * bells between processes.
+ */
+
+
+#include "ngx_http_fermata_module.h"
+
+
+static ngx_atomic_uint_t ngx_http_fermata_start_time(ngx_pid_t pid);
+
+
+ngx_http_fermata_slot_t *
+ngx_http_fermata_claim(ngx_http_fermata_shctx_t *sh)
+{
+    ngx_uint_t                i;
+    ngx_atomic_uint_t         pid;
+    ngx_http_fermata_slot_t  *slot;
+
+    for (i = 0; i < NGX_HTTP_FERMATA_SLOTS; i++) {
+        slot = &sh->slots[i];
+        pid = slot->pid;
+
+        if (pid != 0 && pid != (ngx_atomic_uint_t) ngx_pid
+            && ngx_http_fermata_is_alive(slot))
+        {
+            continue;
+        }
+
+        if (!ngx_atomic_cmp_set(&slot->pid, pid, ngx_pid)) {
+            continue;
+        }
+
+        slot->started = ngx_http_fermata_start_time(ngx_pid);
+
+        (void) ngx_atomic_fetch_add(&sh->passed, slot->passed);
+        (void) ngx_atomic_fetch_add(&sh->refused, slot->refused);
+
+        slot->passed = 0;
+        slot->refused = 0;
+        slot->in_flight = 0;
+        ngx_memzero((void *) slot->nodes, sizeof(slot->nodes));
+        ngx_memzero((void *) slot->websockets, sizeof(slot->websockets));
+
+        /* nothing has been let through yet, so nothing is owed */
+
+        slot->seen = sh->change;
+
+        return slot;
+    }
+
+    return NULL;
+}
+
+
+/*
+ * When a process began, in ticks since boot; 0: unknown or a zombie.  Together
+ * with the pid it names a process for ever.
+ */
+
+static ngx_atomic_uint_t
+ngx_http_fermata_start_time(ngx_pid_t pid)
+{
+    u_char             *p, *last, path[32], buf[512];
+    ssize_t             n;
+    ngx_fd_t            fd;
+    ngx_uint_t          field;
+    ngx_atomic_uint_t   ticks;
+
+    ngx_sprintf(path, "/proc/%P/stat%Z", pid);
+
+    fd = open((char *) path, O_RDONLY|O_CLOEXEC);
+    if (fd == -1) {
+        return 0;
+    }
+
+    n = read(fd, buf, sizeof(buf));
+
+    (void) close(fd);
+
+    /* the name in parentheses may hold anything: begin after its end */
+
+    for (p = buf + (n > 0 ? n : 0); p > buf && p[-1] != ')'; p--) {
+        /* void */
+    }
+
+    last = buf + (n > 0 ? n : 0);
+
+    if (p == buf || p + 1 >= last || p[1] == 'Z' || p[1] == 'X') {
+        return 0;
+    }
+
+    /* p is at the space before field 3; the start is field 22 */
+
+    for (field = 2; p < last; p++) {
+        if (*p == ' ' && ++field == 22) {
+            break;
+        }
+    }
+
+    ticks = 0;
+
+    for (p++; p < last && *p >= '0' && *p <= '9'; p++) {
+        ticks = ticks * 10 + (*p - '0');
+    }
+
+    return ticks;
+}
+
+
+ngx_uint_t
+ngx_http_fermata_is_alive(ngx_http_fermata_slot_t *slot)
+{
+    ngx_pid_t          pid;
+    ngx_atomic_uint_t  started;
+
+    pid = slot->pid;
+    started = slot->started;
+
+    if (pid == 0) {
+        return 0;
+    }
+
+    if (kill(pid, 0) == -1 && ngx_errno == ESRCH) {
+        return 0;
+    }
+
+    /* just claimed, or /proc cannot be read here: the pid must do */
+
+    if (started == 0) {
+        return 1;
+    }
+
+    return ngx_http_fermata_start_time(pid) == started;
+}
+
+
+ngx_uint_t
+ngx_http_fermata_is_in_force(ngx_http_fermata_shctx_t *sh)
+{
+    ngx_uint_t                i;
+    ngx_http_fermata_slot_t  *slot;
+
+    for (i = 0; i < NGX_HTTP_FERMATA_SLOTS; i++) {
+        slot = &sh->slots[i];
+
+        if (slot->pid != 0
+            && slot->seen < sh->change
+            && ngx_http_fermata_is_alive(slot))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+void
+ngx_http_fermata_sum(ngx_http_fermata_shctx_t *sh, ngx_http_fermata_sum_t *sum)
+{
+    ngx_uint_t                i, j;
+    ngx_http_fermata_slot_t  *slot;
+
+    ngx_memzero(sum, sizeof(ngx_http_fermata_sum_t));
+
+    sum->passed = sh->passed;
+    sum->refused = sh->refused;
+
+    for (i = 0; i < NGX_HTTP_FERMATA_SLOTS; i++) {
+        slot = &sh->slots[i];
+
+        if (slot->pid == 0) {
+            continue;
+        }
+
+        sum->passed += slot->passed;
+        sum->refused += slot->refused;
+
+        if (!ngx_http_fermata_is_alive(slot)) {
+            continue;
+        }
+
+        sum->workers++;
+        sum->in_flight += slot->in_flight;
+
+        for (j = 0; j < sh->nnodes; j++) {
+            sum->nodes[j] += slot->nodes[j];
+            sum->sockets[j] += slot->websockets[j];
+            sum->websockets += slot->websockets[j];
+        }
+    }
+}
+
+
+void
+ngx_http_fermata_ring(ngx_fd_t fd)
+{
+    uint64_t  one;
+
+    if (fd == -1) {
+        return;
+    }
+
+    one = 1;
+
+    /* EAGAIN: so many rings wait that another adds nothing */
+
+    if (write(fd, &one, sizeof(uint64_t)) == -1
+        && ngx_errno != NGX_EAGAIN)
+    {
+        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, ngx_errno,
+                      "write() to eventfd failed");
+    }
+}
+
+
+/*
+ * Edge triggered and never read: each write wakes every process that watches,
+ * of whatever generation.
+ */
+
+ngx_int_t
+ngx_http_fermata_watch(ngx_cycle_t *cycle, ngx_fd_t fd,
+    ngx_event_handler_pt handler)
+{
+    ngx_connection_t  *c;
+
+    if (fd == -1 || (ngx_event_flags & NGX_USE_CLEAR_EVENT) == 0) {
+        return NGX_DECLINED;
+    }
+
+    c = ngx_get_connection(fd, cycle->log);
+    if (c == NULL) {
+        return NGX_ERROR;
+    }
+
+    c->read->log = cycle->log;
+    c->write->log = cycle->log;
+    c->read->handler = handler;
+
+    /* like the master's channel: no obstacle to a graceful end */
+
+    c->read->channel = 1;
+    c->write->channel = 1;
+
+    if (ngx_add_event(c->read, NGX_READ_EVENT, NGX_CLEAR_EVENT) != NGX_OK) {
+        ngx_free_connection(c);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}

@@ -1,0 +1,169 @@
+
+/*
+ * $fermata_mode, $fermata_node and others, for logs and conditions.
+ */
+
+
+#include "ngx_http_fermata_module.h"
+
+
+static ngx_int_t ngx_http_fermata_mode_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_fermata_node_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_fermata_voice_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_fermata_bypassed_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+
+
+static ngx_http_variable_t  ngx_http_fermata_vars[] = {
+
+    { ngx_string("fermata_mode"), NULL, ngx_http_fermata_mode_variable, 0,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("fermata_node"), NULL, ngx_http_fermata_node_variable, 0,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("fermata_epoch"), NULL, ngx_http_fermata_voice_variable,
+      offsetof(struct fm_voice, epoch), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("fermata_seq"), NULL, ngx_http_fermata_voice_variable,
+      offsetof(struct fm_voice, seq), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("fermata_bypassed"), NULL,
+      ngx_http_fermata_bypassed_variable, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+      ngx_http_null_variable
+};
+
+
+static ngx_int_t
+ngx_http_fermata_mode_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    static ngx_str_t  names[] = {
+#define X(name, text)  ngx_string(text),
+        FM_GATE_MODES(X)
+#undef X
+    };
+
+    ngx_str_t                     *name;
+    enum fm_gate_mode              mode;
+    ngx_http_fermata_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_fermata_module);
+
+    if (mcf->sh == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    mode = fm_gate_word_mode(mcf->sh->word);
+    name = &names[mode <= FM_GATE_PINNED ? mode : FM_GATE_NONE];
+
+    v->data = name->data;
+    v->len = name->len;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+    return NGX_OK;
+}
+
+
+/* The node that serves the request, or has served it. */
+
+static ngx_int_t
+ngx_http_fermata_node_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_fermata_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_fermata_module);
+
+    if (ctx == NULL || ctx->served == FM_GATE_NO_NODE) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    v->data = ngx_http_fermata_sh->nodes[ctx->served];
+    v->len = ngx_strlen(v->data);
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_fermata_voice_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    u_char                        *p;
+    uint64_t                       n;
+    struct fm_gate_ask             ask;
+    ngx_http_fermata_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_fermata_module);
+
+    if (mcf->sh == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, NGX_INT64_LEN);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_http_fermata_read(mcf->sh, &ask, 0);
+
+    n = *(uint64_t *) ((u_char *) &ask.voice + data);
+
+    v->data = p;
+    v->len = ngx_sprintf(p, "%uL", n) - p;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_fermata_bypassed_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_fermata_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_fermata_module);
+
+    v->data = (u_char *) (ctx && ctx->bypassed ? "1" : "0");
+    v->len = 1;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_fermata_add_variables(ngx_conf_t *cf)
+{
+    ngx_http_variable_t  *var, *v;
+
+    for (v = ngx_http_fermata_vars; v->name.len; v++) {
+        var = ngx_http_add_variable(cf, &v->name, v->flags);
+        if (var == NULL) {
+            return NGX_ERROR;
+        }
+
+        var->get_handler = v->get_handler;
+        var->data = v->data;
+    }
+
+    return NGX_OK;
+}
