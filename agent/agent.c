@@ -39,7 +39,7 @@ struct ag_agent {
 	const struct ag_runtime *runtime;
 	int lock;
 	char state_path[AG_PATH_SIZE + 16];
-	struct ag_saved saved;
+	struct ag_memory memory; /* as it was found */
 	struct ag_core *core;
 	struct ag_instance *instance;
 	struct ag_probe *probe;
@@ -76,30 +76,14 @@ settle(struct ag_agent *agent)
 /* ---- what the core wants ---- */
 
 static int
-save(struct ag_agent *agent, const struct ag_saved *saved)
-{
-	struct fm_err err;
-
-	if (ag_state_write(agent->state_path, saved, &err) < 0) {
-		fm_log(FM_LOG_ERROR, "state is not written", "why=\"%s\"", err.text);
-		return -1;
-	}
-	agent->saved = *saved;
-	return 0;
-}
-
-static int
 env_persist(void *ctx, const struct ag_memory *memory)
 {
 	struct ag_agent *agent = ctx;
-	struct ag_saved saved = agent->saved;
+	struct fm_err err;
 
-	saved.memory = *memory;
-	if (!memory->running[0]) {
-		saved.pid = saved.born = 0;
-		saved.boot[0] = '\0';
-	}
-	return save(agent, &saved);
+	if (ag_state_write(agent->state_path, memory, &err) == 0) return 0;
+	fm_log(FM_LOG_ERROR, "state is not written", "why=\"%s\"", err.text);
+	return -1;
 }
 
 static void
@@ -124,22 +108,14 @@ static void
 env_spawn(void *ctx, const char *release, enum fm_start_mode mode)
 {
 	struct ag_agent *agent = ctx;
-	struct ag_saved saved = agent->saved;
-	struct ag_handle handle;
 	struct fm_err err;
 
 	agent->spawn_why[0] = '\0';
-	agent->spawn_ok = agent->runtime->start(agent->instance, release, mode, &handle, &err) == 0;
-	if (agent->spawn_ok) {
-		saved.pid = handle.pid;
-		saved.born = handle.born;
-		FM_COPY(saved.boot, handle.boot);
-		/* Should this fail, the marks in its environment find it. */
-		(void)save(agent, &saved);
+	agent->spawn_ok = agent->runtime->start(agent->instance, release, mode, &err) == 0;
+	if (agent->spawn_ok)
 		ag_log_watch_begin(agent->log_watch);
-	} else {
+	else
 		FM_COPY(agent->spawn_why, err.text);
-	}
 	event_active(agent->spawned, 0, 0);
 }
 
@@ -360,7 +336,7 @@ static int
 read_state(struct ag_agent *agent, struct fm_err *err)
 {
 	(void)FM_FORMAT(agent->state_path, "%s/agent.state", agent->settings->state_dir);
-	if (ag_state_read(agent->state_path, &agent->saved, err) >= 0) return 0;
+	if (ag_state_read(agent->state_path, &agent->memory, err) >= 0) return 0;
 	return fm_wrap(err, "nothing is started, because what was promised is not known");
 }
 
@@ -380,7 +356,7 @@ make_core(struct ag_agent *agent)
 		.stuck_ms = s->stuck_ms, .retry_ms = s->retry_ms,
 	};
 
-	agent->core = ag_core_new(&env, &limits, s->node, s->address, &agent->saved.memory,
+	agent->core = ag_core_new(&env, &limits, s->node, s->address, &agent->memory,
 				  fm_mono_now());
 }
 
@@ -389,11 +365,9 @@ make_world(struct ag_agent *agent)
 {
 	static const struct ag_worker_calls worker_calls = { on_job_progress, on_job_done };
 	const struct ag_settings *s = agent->settings;
-	struct ag_handle last = { .pid = agent->saved.pid, .born = agent->saved.born };
 
-	FM_COPY(last.boot, agent->saved.boot);
 	agent->runtime = &ag_runtime_process;
-	agent->instance = agent->runtime->open(agent->base, s, &last, on_processes_changed, agent);
+	agent->instance = agent->runtime->open(agent->base, s, on_processes_changed, agent);
 	agent->probe = ag_probe_new(agent->base, s->host, s->port, s->probe_ms, on_probed, agent);
 	agent->looker = ag_looker_new(agent->base, s, on_looked, agent);
 	agent->worker = ag_worker_new(agent->base, s, &worker_calls, agent);
@@ -420,7 +394,7 @@ ag_agent_new(struct event_base *base, const struct ag_settings *settings, struct
 		ag_agent_free(agent);
 		return NULL;
 	}
-	agent->sender = ag_sender_new(base, settings, agent->saved.memory.ask.voice, on_ask, agent, err);
+	agent->sender = ag_sender_new(base, settings, agent->memory.ask.voice, on_ask, agent, err);
 	if (!agent->sender) {
 		ag_agent_free(agent);
 		return NULL;

@@ -91,7 +91,8 @@ open_core(struct co_daemon *daemon, struct fm_err *err)
 	if (co_journal_open(path, &daemon->journal, err) != 0) return -1;
 	if (co_journal_load(daemon->journal, &bytes, &size, err) != 0) return -1;
 	if (bytes != NULL && co_state_unpack(bytes, size, state, err) != 0) return -1;
-	daemon->core = co_core_new(&env, &daemon->config, bytes == NULL ? NULL : state, fm_mono_now());
+	daemon->core = co_core_new(&env, &daemon->config, bytes == NULL ? NULL : state,
+				   fm_mono_now());
 	if (daemon->core == NULL)
 		return fm_fail(err, FM_ERR_IO, 0, "the journal %s cannot be written", path);
 	return 0;

@@ -24,10 +24,10 @@ struct fm_peer;
 struct co_client {
 	TAILQ_ENTRY(co_client) link;
 	struct fm_peer *peer;
-	uint64_t run;    /* the run it follows; 0: none */
-	bool to_hold;    /* until the run is held, as `maintenance begin` */
+	uint64_t run;		    /* the run it follows; 0: none */
+	bool to_hold;		    /* until the run is held, as `maintenance begin` */
 	char waiting[FM_TEXT_SIZE]; /* last progress it was told */
-	bool run_changed;           /* since it was last shown the run's steps */
+	bool run_changed;	    /* since it was last shown the run's steps */
 	struct fm_mono status_at;
 };
 

@@ -48,7 +48,8 @@ on_envelope(void *arg, struct fm_child *child, const Fermata__Envelope *envelope
 	const Fermata__JobReport *report = envelope->job_report;
 	struct co_job_result *result = &daemon->job_result;
 
-	if (child != daemon->job || envelope->body_case != FERMATA__ENVELOPE__BODY_JOB_REPORT) return;
+	if (child != daemon->job || envelope->body_case != FERMATA__ENVELOPE__BODY_JOB_REPORT)
+		return;
 	if (!report->final) {
 		co_on_job_progress(daemon->core, report->text, fm_mono_now());
 		co_daemon_stirred(daemon);
@@ -123,7 +124,8 @@ pack_order(struct co_daemon *daemon, const struct co_job_order *order, size_t *r
 	msg.underscored = s->underscored;
 	msg.version = TEXT(order->version);
 	msg.pg_bindir = TEXT(s->bindir);
-	if (order->kind == CO_JOB_SWEEP && points_to_keep(daemon, order, &kept, err) != 0) return NULL;
+	if (order->kind == CO_JOB_SWEEP && points_to_keep(daemon, order, &kept, err) != 0)
+		return NULL;
 	msg.n_keep = kept.count;
 	msg.keep = kept.ids;
 	envelope.body_case = FERMATA__ENVELOPE__BODY_JOB_ORDER;

@@ -65,8 +65,8 @@ print_table(const char *title, const struct co_step *table)
 	for (; table != NULL && table->name != NULL; table++)
 		printf("*%s* (limit: _%s_; if it fails: %s%s%s)\n\t%s\n\n", table->name,
 		       co_limit_name(table->limit), co_policy_name(table->fails),
-		       table->back == NULL ? "" : ", from ",
-		       table->back == NULL ? "" : table->back, table->says);
+		       table->back == NULL ? "" : ", from ", table->back == NULL ? "" : table->back,
+		       table->says);
 }
 
 static void
@@ -121,9 +121,10 @@ run(struct co_daemon *daemon, const struct arguments *a)
 int
 main(int argc, char **argv)
 {
-	static const struct argp argp = { options, parse, NULL,
-					  "Conducts the maintenance of a NocoBase cluster.", NULL, NULL,
-					  NULL };
+	static const struct argp argp = {
+		options, parse, NULL, "Conducts the maintenance of a NocoBase cluster.",
+		NULL,	 NULL,	NULL
+	};
 	_cleanup_free_ struct co_daemon *daemon = fm_new(struct co_daemon, 1);
 	struct arguments a = { .config = DEFAULT_CONFIG };
 

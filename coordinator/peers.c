@@ -24,7 +24,8 @@ place_of(struct co_daemon *daemon, Fermata__Role role, const char *name, unsigne
 	const struct co_config *config = &daemon->config;
 	int i = -1;
 
-	if (role == FERMATA__ROLE__ROLE_AGENT) i = index_of(config->nodes, config->node_count, name);
+	if (role == FERMATA__ROLE__ROLE_AGENT)
+		i = index_of(config->nodes, config->node_count, name);
 	if (role == FERMATA__ROLE__ROLE_GATE) i = index_of(config->gates, config->gate_count, name);
 	if (i < 0) return NULL;
 	*ret = (unsigned)i;
@@ -32,8 +33,8 @@ place_of(struct co_daemon *daemon, Fermata__Role role, const char *name, unsigne
 }
 
 static int
-on_up(void *arg, struct fm_peer *peer, const Fermata__Hello *hello,
-      const Fermata__Welcome *welcome, struct fm_err *err)
+on_up(void *arg, struct fm_peer *peer, const Fermata__Hello *hello, const Fermata__Welcome *welcome,
+      struct fm_err *err)
 {
 	struct co_daemon *daemon = arg;
 	unsigned i = 0;

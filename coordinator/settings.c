@@ -58,7 +58,6 @@ co_settings_config(const struct co_settings *settings, struct co_config *ret, st
 	ret->open_first = fm_is_equal(settings->open_when, "first");
 	ret->rollback_auto = fm_is_equal(settings->rollback, "auto");
 	ret->keep_releases = (unsigned)settings->keep_releases;
-	for (unsigned i = 0; i < CO_LIMITS; i++)
-		ret->limits_ms[i] = settings->limits_ms[i];
+	for (unsigned i = 0; i < CO_LIMITS; i++) ret->limits_ms[i] = settings->limits_ms[i];
 	return 0;
 }

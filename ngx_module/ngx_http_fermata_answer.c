@@ -206,8 +206,16 @@ ngx_http_fermata_page_filter_init(ngx_conf_t *cf)
 static ngx_int_t
 ngx_http_fermata_header_filter(ngx_http_request_t *r)
 {
-    ngx_uint_t               kind;
+    ngx_uint_t               kind, status;
     ngx_http_fermata_ctx_t  *ctx;
+
+    status = r->headers_out.status;
+
+    if (status != NGX_HTTP_SWITCHING_PROTOCOLS
+        && status < NGX_HTTP_INTERNAL_SERVER_ERROR)
+    {
+        return ngx_http_next_header_filter(r);
+    }
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_fermata_module);
 
@@ -215,16 +223,13 @@ ngx_http_fermata_header_filter(ngx_http_request_t *r)
         return ngx_http_next_header_filter(r);
     }
 
-    if (r->headers_out.status == NGX_HTTP_SWITCHING_PROTOCOLS
-        && r->upstream && r->upstream->upgrade)
-    {
-        ngx_http_fermata_upgraded(ctx);
-    }
+    if (status == NGX_HTTP_SWITCHING_PROTOCOLS) {
 
-    if (ctx->blocked
-        && r == r->main
-        && r->headers_out.status >= NGX_HTTP_INTERNAL_SERVER_ERROR)
-    {
+        if (r->upstream && r->upstream->upgrade) {
+            ngx_http_fermata_upgraded(ctx);
+        }
+
+    } else if (ctx->blocked && r == r->main) {
         ctx->blocked = 0;
 
         kind = ngx_http_fermata_wants_json(r) ? NGX_HTTP_FERMATA_JSON
@@ -235,6 +240,7 @@ ngx_http_fermata_header_filter(ngx_http_request_t *r)
         }
 
         ctx->replacing = 1;
+        ngx_http_fermata_replacing++;
     }
 
     return ngx_http_next_header_filter(r);
@@ -248,9 +254,13 @@ ngx_http_fermata_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
     ngx_chain_t              out, *cl;
     ngx_http_fermata_ctx_t  *ctx;
 
+    if (ngx_http_fermata_replacing == 0 || in == NULL) {
+        return ngx_http_next_body_filter(r, in);
+    }
+
     ctx = ngx_http_get_module_ctx(r, ngx_http_fermata_module);
 
-    if (ctx == NULL || !ctx->replacing || in == NULL) {
+    if (ctx == NULL || !ctx->replacing) {
         return ngx_http_next_body_filter(r, in);
     }
 

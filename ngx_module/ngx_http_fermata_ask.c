@@ -7,20 +7,42 @@
 #include "ngx_http_fermata_client.h"
 
 
+static void ngx_http_fermata_fill(struct fm_gate_ask *ask,
+    const struct fm_gate_ask *taken);
 static ngx_uint_t ngx_http_fermata_is_welcome(ngx_http_fermata_line_t *line,
-    const struct fm_gate_ask *ask);
+    const struct fm_gate_ask *ask, const struct fm_gate_ask *taken);
+
+
+/* A coordinator without an opinion: its voice counts, all else stays. */
+
+static void
+ngx_http_fermata_fill(struct fm_gate_ask *ask, const struct fm_gate_ask *taken)
+{
+    uint64_t         run;
+    struct fm_voice  voice;
+
+    if (ask->mode != FM_GATE_NONE) {
+        return;
+    }
+
+    run = ask->run;
+    voice = ask->voice;
+
+    *ask = *taken;
+
+    ask->run = run;
+    ask->voice = voice;
+}
 
 
 /* Whether a whole ask is to be carried out; line->why says why it is not. */
 
 static ngx_uint_t
 ngx_http_fermata_is_welcome(ngx_http_fermata_line_t *line,
-    const struct fm_gate_ask *ask)
+    const struct fm_gate_ask *ask, const struct fm_gate_ask *taken)
 {
-    u_char                    *last;
-    const struct fm_gate_ask  *taken;
+    u_char  *last;
 
-    taken = line->is_pending ? &line->pending : &line->mcf->sh->taken;
     last = line->why + sizeof(line->why);
 
     switch (fm_gate_hear(taken, ask)) {
@@ -74,11 +96,15 @@ ngx_http_fermata_ask(ngx_http_fermata_line_t *line,
         return NULL;
     }
 
+    taken = line->is_pending ? &line->pending : &line->mcf->sh->taken;
+
+    ngx_http_fermata_fill(&ask, taken);
+
     /* whatever becomes of it, it is answered */
 
     line->reported_at = ngx_current_msec - NGX_HTTP_FERMATA_REPORT_BEAT;
 
-    if (!ngx_http_fermata_is_welcome(line, &ask)) {
+    if (!ngx_http_fermata_is_welcome(line, &ask, taken)) {
         ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0, "fermata: %s",
                       line->why);
         line->error = (const char *) line->why;
@@ -87,9 +113,14 @@ ngx_http_fermata_ask(ngx_http_fermata_line_t *line,
 
     /* the same voice may bring other words for visitors */
 
-    taken = line->is_pending ? &line->pending : &line->mcf->sh->taken;
-
     if (ngx_memcmp(taken, &ask, sizeof(struct fm_gate_ask)) == 0) {
+
+        /* what was refused in between is settled */
+
+        if (!line->is_pending) {
+            line->error = NULL;
+        }
+
         return NULL;
     }
 

@@ -253,6 +253,7 @@ extern ngx_http_fermata_shctx_t  *ngx_http_fermata_sh;
 extern ngx_http_fermata_slot_t   *ngx_http_fermata_slot;
 extern ngx_queue_t                ngx_http_fermata_rides;
 extern ngx_uint_t                 ngx_http_fermata_blind;
+extern ngx_uint_t                 ngx_http_fermata_replacing;
 
 ngx_int_t ngx_http_fermata_worker_init(ngx_cycle_t *cycle,
     ngx_http_fermata_main_conf_t *mcf);

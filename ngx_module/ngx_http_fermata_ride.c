@@ -81,6 +81,10 @@ ngx_http_fermata_cleanup(void *data)
         ngx_delete_posted_event(ctx->cut);
     }
 
+    if (ctx->replacing) {
+        ngx_http_fermata_replacing--;
+    }
+
     if (ctx->counted || ctx->upgraded) {
         ngx_http_fermata_settle(ctx);
     }

@@ -152,8 +152,16 @@ ngx_http_fermata_state_decode(u_char *data, size_t size,
         return NGX_ERROR;
     }
 
-    return ngx_http_fermata_ask_unpack(data + NGX_HTTP_FERMATA_HEAD, len, ask,
-                                       log);
+    if (ngx_http_fermata_ask_unpack(data + NGX_HTTP_FERMATA_HEAD, len, ask,
+                                    log)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    /* no rule at all was never taken */
+
+    return ask->mode == FM_GATE_NONE ? NGX_ERROR : NGX_OK;
 }
 
 

@@ -32,6 +32,7 @@ ngx_http_fermata_shctx_t             *ngx_http_fermata_sh;
 ngx_http_fermata_slot_t              *ngx_http_fermata_slot;
 ngx_queue_t                           ngx_http_fermata_rides;
 ngx_uint_t                            ngx_http_fermata_blind;
+ngx_uint_t                            ngx_http_fermata_replacing;
 
 static ngx_http_fermata_main_conf_t  *ngx_http_fermata_mcf;
 static ngx_http_fermata_slot_t        ngx_http_fermata_no_slot;

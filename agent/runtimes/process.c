@@ -2,7 +2,9 @@
  * and is found again by its session and by two marks in its environment. */
 #include <errno.h>
 #include <event2/event.h>
+#include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -17,6 +19,8 @@
 #include "base/log.h"
 #include "base/text.h"
 
+#define SESSION_FILE "application.session"
+#define BOOT_SIZE 40
 #define KILL_ROUNDS 4 /* scans until nothing new is found that was born meanwhile */
 
 struct watched {
@@ -33,6 +37,7 @@ struct ag_instance {
 	void *arg;
 	char marks[2][AG_PATH_SIZE + 32];
 	pid_t session; /* of the last start, while no other can have its number; 0: none */
+	bool had_unseen; /* at the last scan */
 	unsigned count;
 	struct watched watched[AG_PIDS_MAX];
 };
@@ -115,19 +120,56 @@ find(struct ag_instance *in, struct ag_pids *pids)
 static unsigned
 process_scan(struct ag_instance *in, char *strange, size_t size)
 {
+	enum ag_listener found;
 	struct ag_pids pids;
 
 	find(in, &pids);
-	(void)ag_procs_foreign_listener(in->settings->host, in->settings->port, &pids, strange, size);
+	found = ag_procs_foreign_listener(in->settings->host, in->settings->port, &pids, strange, size);
+	/* Seen twice, it is no process of ours in its last moment. */
+	if (found == AG_LISTENER_UNSEEN && !in->had_unseen) strange[0] = '\0';
+	in->had_unseen = found == AG_LISTENER_UNSEEN;
 	return pids.count;
+}
+
+/* The session that was started last, as "pid start-time boot". Not synced: when the machine ends, so
+ * does the session. Without this file the marks find all but those that hide their environment. */
+static void
+write_session(const struct ag_instance *in, pid_t pid)
+{
+	char path[AG_PATH_SIZE + 24], fresh[AG_PATH_SIZE + 24], boot[BOOT_SIZE];
+	_cleanup_fclose_ FILE *file = NULL;
+	bool ok;
+
+	ag_procs_boot(boot, sizeof(boot));
+	(void)FM_FORMAT(path, "%s/" SESSION_FILE, in->settings->state_dir);
+	(void)FM_FORMAT(fresh, "%s.new", path);
+	file = fopen(fresh, "we");
+	ok = file && fprintf(file, "%d %" PRIu64 " %s\n", (int)pid, ag_procs_born(pid), boot) > 0 &&
+	     fflush(file) == 0 && rename(fresh, path) == 0;
+	if (!ok) fm_log(FM_LOG_WARNING, "session is not written", "path=%s", path);
+}
+
+static pid_t
+read_session(const struct ag_instance *in)
+{
+	char path[AG_PATH_SIZE + 24], found[BOOT_SIZE], boot[BOOT_SIZE];
+	_cleanup_fclose_ FILE *file = NULL;
+	uint64_t born;
+	int pid;
+
+	(void)FM_FORMAT(path, "%s/" SESSION_FILE, in->settings->state_dir);
+	file = fopen(path, "re");
+	if (!file || fscanf(file, "%d %" SCNu64 " %39s", &pid, &born, found) != 3) return 0;
+	ag_procs_boot(boot, sizeof(boot));
+	/* The same number on another day is somebody else. */
+	return born && strcmp(found, boot) == 0 && ag_procs_born(pid) == born ? pid : 0;
 }
 
 static struct ag_instance *
 process_open(struct event_base *base, const struct ag_settings *settings,
-	     const struct ag_handle *last, void (*changed)(void *arg), void *arg)
+	     void (*changed)(void *arg), void *arg)
 {
 	struct ag_instance *in = fm_new(struct ag_instance, 1);
-	char boot[40];
 
 	in->base = base;
 	in->settings = settings;
@@ -136,10 +178,7 @@ process_open(struct event_base *base, const struct ag_settings *settings,
 	/* Two, because another agent on this host may have a node of the same name. */
 	(void)FM_FORMAT(in->marks[0], "FERMATA_NODE=%s", settings->node);
 	(void)FM_FORMAT(in->marks[1], "FERMATA_AGENT=%s", settings->state_dir);
-	ag_procs_boot(boot, sizeof(boot));
-	if (last->pid && last->born && boot[0] && strcmp(boot, last->boot) == 0 &&
-	    ag_procs_born((pid_t)last->pid) == last->born)
-		in->session = (pid_t)last->pid;
+	in->session = read_session(in);
 	return in;
 }
 
@@ -153,17 +192,14 @@ process_close(struct ag_instance *in)
 
 static int
 process_start(struct ag_instance *in, const char *release, enum fm_start_mode mode,
-	      struct ag_handle *ret, struct fm_err *err)
+	      struct fm_err *err)
 {
 	pid_t pid = ag_launch(in->settings, in->marks, release, mode, err);
 
-	memset(ret, 0, sizeof(*ret));
 	if (pid < 0) return -1;
 	in->session = pid;
 	watch(in, pid);
-	ret->pid = (uint64_t)pid;
-	ret->born = ag_procs_born(pid);
-	ag_procs_boot(ret->boot, sizeof(ret->boot));
+	write_session(in, pid);
 	fm_log(FM_LOG_NOTICE, "application started", "release=%s mode=%s pid=%d", release,
 	       fm_start_mode_name(mode), (int)pid);
 	return 0;

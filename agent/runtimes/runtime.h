@@ -13,24 +13,16 @@
 struct event_base;
 struct ag_instance;
 
-/* What a runtime wants to be remembered of the instance that was started last, so that the next life
- * of the agent finds it; it reads it back from the state file. */
-struct ag_handle {
-	uint64_t pid, born;
-	char boot[40];
-};
-
 struct ag_runtime {
 	const char *name;
-	/* changed(): something ended by itself or appeared; scan() says what. */
+	/* Finds what an earlier life of the agent started. changed(): something ended by itself or
+	 * appeared; scan() says what. */
 	struct ag_instance *(*open)(struct event_base *base, const struct ag_settings *settings,
-				    const struct ag_handle *last, void (*changed)(void *arg),
-				    void *arg);
+				    void (*changed)(void *arg), void *arg);
 	/* The application lives on. */
 	void (*close)(struct ag_instance *instance);
-	/* *ret: what to remember. */
 	int (*start)(struct ag_instance *instance, const char *release, enum fm_start_mode mode,
-		     struct ag_handle *ret, struct fm_err *err);
+		     struct fm_err *err);
 	void (*signal)(struct ag_instance *instance, enum ag_signal signal);
 	/* Everything alive, counted anew; strange: what else is in the way, or "". */
 	unsigned (*scan)(struct ag_instance *instance, char *strange, size_t size);

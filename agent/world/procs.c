@@ -202,7 +202,7 @@ holds_listener(pid_t pid, struct inodes *inodes)
 	return holds;
 }
 
-static void
+static bool
 name_holder(struct inodes *inodes, char *who, size_t size)
 {
 	_cleanup_dir_ DIR *dir = opendir("/proc");
@@ -215,24 +215,26 @@ name_holder(struct inodes *inodes, char *who, size_t size)
 		if (pid <= 0 || !holds_listener(pid, inodes)) continue;
 		if (read_proc(pid, "comm", name, sizeof(name)) > 0) name[strcspn(name, "\n")] = '\0';
 		(void)fm_format(who, size, "process %d (%s)", (int)pid, name);
-		return;
+		return true;
 	}
 	(void)fm_format(who, size, "a process that cannot be seen from here");
+	return false;
 }
 
-bool
+enum ag_listener
 ag_procs_foreign_listener(const char *host, unsigned port, const struct ag_pids *ours, char *who,
 			  size_t size)
 {
 	struct inodes inodes = { .count = 0 };
+	bool is_seen;
 
 	who[0] = '\0';
 	find_listeners("/proc/net/tcp", host, port, &inodes);
 	find_listeners("/proc/net/tcp6", host, port, &inodes);
 	for (unsigned i = 0; i < ours->count && inodes.count > 0; i++)
 		(void)holds_listener(ours->pids[i], &inodes);
-	if (inodes.count == 0) return false;
-	name_holder(&inodes, who, size);
+	if (inodes.count == 0) return AG_LISTENER_NONE;
+	is_seen = name_holder(&inodes, who, size);
 	(void)fm_append(who, size, " listens on %s:%u and is not this agent's", host, port);
-	return true;
+	return is_seen ? AG_LISTENER_SEEN : AG_LISTENER_UNSEEN;
 }

@@ -24,9 +24,15 @@ uint64_t ag_procs_born(pid_t pid);
 /* The kernel's name for this boot. */
 void ag_procs_boot(char *dst, size_t size);
 
-/* Who listens on host:port, or on port of every address, besides those in ours. true: somebody does,
- * and *who is a text for people. */
-bool ag_procs_foreign_listener(const char *host, unsigned port, const struct ag_pids *ours,
-			       char *who, size_t size);
+enum ag_listener {
+	AG_LISTENER_NONE,
+	AG_LISTENER_SEEN,
+	AG_LISTENER_UNSEEN, /* no process holds it that we can see; one that just ends looks like this */
+};
+
+/* Who listens on host:port, or on port of every address, besides those in ours; who is a text for
+ * people. */
+enum ag_listener ag_procs_foreign_listener(const char *host, unsigned port,
+					   const struct ag_pids *ours, char *who, size_t size);
 
 #endif

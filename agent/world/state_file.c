@@ -21,30 +21,27 @@ static const struct field {
 	enum kind kind;
 	size_t offset, size;
 } fields[] = {
-#define AT(name, kind, member) { name, kind, offsetof(struct ag_saved, member),                    \
-				 sizeof(((struct ag_saved *)0)->member) }
-	AT("asked", FLAG, memory.has_ask),
-	AT("epoch", NUMBER, memory.ask.voice.epoch),
-	AT("seq", NUMBER, memory.ask.voice.seq),
-	AT("run", NUMBER, memory.ask.run),
-	AT("app", GOAL, memory.ask.app),
-	AT("start", MODE, memory.ask.start),
-	AT("release", TEXT, memory.ask.release),
-	AT("fetch", TEXT, memory.ask.fetch),
-	AT("ask_snapshot", TEXT, memory.ask.snapshot),
-	AT("restore", TEXT, memory.ask.restore),
-	AT("restore_serial", NUMBER, memory.ask.restore_serial),
-	AT("ask_start_serial", NUMBER, memory.ask.start_serial),
-	AT("starts", NUMBER, memory.starts),
-	AT("restored_serial", NUMBER, memory.restored_serial),
-	AT("swept_seq", NUMBER, memory.swept_seq),
-	AT("snapshot", TEXT, memory.snapshot),
-	AT("snapshot_bytes", NUMBER, memory.snapshot_bytes),
-	AT("running", TEXT, memory.running),
-	AT("start_serial", NUMBER, memory.start_serial),
-	AT("pid", NUMBER, pid),
-	AT("born", NUMBER, born),
-	AT("boot", TEXT, boot),
+#define AT(name, kind, member) { name, kind, offsetof(struct ag_memory, member),                    \
+				 sizeof(((struct ag_memory *)0)->member) }
+	AT("asked", FLAG, has_ask),
+	AT("epoch", NUMBER, ask.voice.epoch),
+	AT("seq", NUMBER, ask.voice.seq),
+	AT("run", NUMBER, ask.run),
+	AT("app", GOAL, ask.app),
+	AT("start", MODE, ask.start),
+	AT("release", TEXT, ask.release),
+	AT("fetch", TEXT, ask.fetch),
+	AT("ask_snapshot", TEXT, ask.snapshot),
+	AT("restore", TEXT, ask.restore),
+	AT("restore_serial", NUMBER, ask.restore_serial),
+	AT("ask_start_serial", NUMBER, ask.start_serial),
+	AT("starts", NUMBER, starts),
+	AT("restored_serial", NUMBER, restored_serial),
+	AT("swept_seq", NUMBER, swept_seq),
+	AT("snapshot", TEXT, snapshot),
+	AT("snapshot_bytes", NUMBER, snapshot_bytes),
+	AT("running", TEXT, running),
+	AT("start_serial", NUMBER, start_serial),
 #undef AT
 };
 #define FIELDS (sizeof(fields) / sizeof(*fields))
@@ -65,9 +62,9 @@ checksum(const char *text, size_t len)
 /* ---- to text ---- */
 
 static bool
-write_field(char *dst, size_t size, const struct field *f, const struct ag_saved *saved)
+write_field(char *dst, size_t size, const struct field *f, const struct ag_memory *memory)
 {
-	const char *at = (const char *)saved + f->offset;
+	const char *at = (const char *)memory + f->offset;
 
 	switch (f->kind) {
 	case NUMBER:
@@ -88,12 +85,12 @@ write_field(char *dst, size_t size, const struct field *f, const struct ag_saved
 }
 
 static bool
-to_text(char *dst, size_t size, const struct ag_saved *saved)
+to_text(char *dst, size_t size, const struct ag_memory *memory)
 {
-	const struct fm_agent_ask *ask = &saved->memory.ask;
+	const struct fm_agent_ask *ask = &memory->ask;
 	bool ok = fm_format(dst, size, FORMAT "\n");
 
-	for (size_t i = 0; i < FIELDS; i++) ok = ok && write_field(dst, size, &fields[i], saved);
+	for (size_t i = 0; i < FIELDS; i++) ok = ok && write_field(dst, size, &fields[i], memory);
 	for (unsigned i = 0; i < ask->keep_count; i++)
 		ok = ok && fm_append(dst, size, "keep %s\n", ask->keep[i]);
 	return ok && fm_append(dst, size, "crc %08" PRIx32 "\n", checksum(dst, strlen(dst)));
@@ -123,9 +120,9 @@ read_word(const struct field *f, char *at, const char *value)
 }
 
 static bool
-read_field(const struct field *f, struct ag_saved *saved, const char *value)
+read_field(const struct field *f, struct ag_memory *memory, const char *value)
 {
-	char *at = (char *)saved + f->offset;
+	char *at = (char *)memory + f->offset;
 	unsigned long long number;
 
 	switch (f->kind) {
@@ -156,23 +153,23 @@ read_keep(struct fm_agent_ask *ask, const char *value)
 /* One "name value" row. A name that we do not know comes from a later agent: its file is not ours to
  * shorten. */
 static bool
-read_row(struct ag_saved *saved, char *row, unsigned *seen)
+read_row(struct ag_memory *memory, char *row, unsigned *seen)
 {
 	char *value = strchr(row, ' ');
 
 	if (!value) return false;
 	*value++ = '\0';
-	if (strcmp(row, "keep") == 0) return read_keep(&saved->memory.ask, value);
+	if (strcmp(row, "keep") == 0) return read_keep(&memory->ask, value);
 	for (size_t i = 0; i < FIELDS; i++) {
 		if (strcmp(row, fields[i].name) != 0) continue;
 		*seen |= 1u << i;
-		return read_field(&fields[i], saved, value);
+		return read_field(&fields[i], memory, value);
 	}
 	return false;
 }
 
 static int
-from_text(struct ag_saved *saved, char *text, struct fm_err *err)
+from_text(struct ag_memory *memory, char *text, struct fm_err *err)
 {
 	char *crc = strstr(text, "\ncrc "), *row, *next;
 	unsigned seen = 0;
@@ -187,7 +184,7 @@ from_text(struct ag_saved *saved, char *text, struct fm_err *err)
 	for (row = text + strlen(FORMAT "\n"); *row; row = next) {
 		next = strchr(row, '\n');
 		*next++ = '\0';
-		if (!read_row(saved, row, &seen))
+		if (!read_row(memory, row, &seen))
 			return fm_fail(err, FM_ERR_IO, 0, "row \"%s\" is not understood", row);
 	}
 	if (seen != (1u << FIELDS) - 1) return fm_fail(err, FM_ERR_IO, 0, "rows are missing");
@@ -195,7 +192,7 @@ from_text(struct ag_saved *saved, char *text, struct fm_err *err)
 }
 
 int
-ag_state_read(const char *path, struct ag_saved *ret, struct fm_err *err)
+ag_state_read(const char *path, struct ag_memory *ret, struct fm_err *err)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char text[FILE_SIZE_MAX];
@@ -247,12 +244,12 @@ sync_folder(const char *path)
 }
 
 int
-ag_state_write(const char *path, const struct ag_saved *saved, struct fm_err *err)
+ag_state_write(const char *path, const struct ag_memory *memory, struct fm_err *err)
 {
 	char text[FILE_SIZE_MAX], fresh[1100];
 	_cleanup_close_ int fd = -1;
 
-	if (!to_text(text, sizeof(text), saved) || !FM_FORMAT(fresh, "%s.new", path))
+	if (!to_text(text, sizeof(text), memory) || !FM_FORMAT(fresh, "%s.new", path))
 		return fm_fail(err, FM_ERR_LIMIT, 0, "state %s: too long", path);
 	fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0 || write_all(fd, text, strlen(text)) < 0 || fsync(fd) < 0)

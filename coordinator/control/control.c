@@ -54,7 +54,8 @@ cmd_plan(struct co_request *r)
 
 	if (!co_order_of(r->parsed, who_is(r), &order)) {
 		co_answer_end(r->client, FERMATA__EXIT_CODE__EXIT_CODE_USAGE,
-			      "only commands that begin a run can be planned", "fermata help plan", 0);
+			      "only commands that begin a run can be planned", "fermata help plan",
+			      0);
 		return;
 	}
 	co_view_plan(r->daemon, r->client, &order);
@@ -144,7 +145,8 @@ cmd_rollback(struct co_request *r)
 		fm_format_duration(since, sizeof(since), fm_wall_now_ms() - state->back.opened_ms);
 		fm_fail(&err, FM_ERR_REFUSED, 0,
 			"visitors were let in %s ago; what they wrote since would be lost. Nothing was "
-			"touched", since);
+			"touched",
+			since);
 		refuse(r, FERMATA__EXIT_CODE__EXIT_CODE_REFUSED, &err, "fermata rollback --yes");
 		return;
 	}
@@ -240,7 +242,8 @@ parse(const Fermata__ControlRequest *msg, struct co_parsed *parsed, struct fm_er
 {
 	if (co_parsed_begin(parsed, msg->command, err) != 0) return -1;
 	for (size_t i = 0; i < msg->n_args; i++)
-		if (co_parsed_add(parsed, msg->args[i]->name, msg->args[i]->value, err) != 0) return -1;
+		if (co_parsed_add(parsed, msg->args[i]->name, msg->args[i]->value, err) != 0)
+			return -1;
 	return co_parsed_finish(parsed, err);
 }
 
@@ -256,8 +259,8 @@ answer(struct co_daemon *daemon, struct co_client *client, const Fermata__Contro
 		return;
 	}
 	if (parsed->command->right == CO_RIGHT_OPERATE)
-		fm_log(FM_LOG_NOTICE, "command", "who=%s command=\"%s\"", fm_peer_name(client->peer),
-		       parsed->command->name);
+		fm_log(FM_LOG_NOTICE, "command", "who=%s command=\"%s\"",
+		       fm_peer_name(client->peer), parsed->command->name);
 	client->run = 0;
 	for (unsigned i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
 		if (!fm_is_equal(answers[i].name, parsed->command->name)) continue;
@@ -270,8 +273,8 @@ answer(struct co_daemon *daemon, struct co_client *client, const Fermata__Contro
 }
 
 static int
-on_up(void *arg, struct fm_peer *peer, const Fermata__Hello *hello,
-      const Fermata__Welcome *welcome, struct fm_err *err)
+on_up(void *arg, struct fm_peer *peer, const Fermata__Hello *hello, const Fermata__Welcome *welcome,
+      struct fm_err *err)
 {
 	struct co_daemon *daemon = arg;
 	struct co_client *client = fm_new(struct co_client, 1);
@@ -329,11 +332,10 @@ co_control_open(struct co_daemon *daemon, struct fm_err *err)
 	char address[sizeof(daemon->settings.socket) + 8];
 
 	FM_FORMAT(address, "unix:%s", daemon->settings.socket);
-	daemon->control_listener = fm_listener_open(daemon->base, address,
-						    fm_is_empty(daemon->settings.socket_group)
-							    ? NULL
-							    : daemon->settings.socket_group,
-						    &calls, welcome_operator, daemon, err);
+	daemon->control_listener = fm_listener_open(
+		daemon->base, address,
+		fm_is_empty(daemon->settings.socket_group) ? NULL : daemon->settings.socket_group,
+		&calls, welcome_operator, daemon, err);
 	return daemon->control_listener == NULL ? fm_wrap(err, "listen for operators") : 0;
 }
 

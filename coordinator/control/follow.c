@@ -73,7 +73,8 @@ co_follow(struct co_request *request, uint64_t run, bool to_hold, uint64_t after
 
 	if (co_view_run(request->daemon, client, run, &err) != 0 ||
 	    co_view_events(request->daemon, client, run, after, &err) != 0) {
-		co_answer_end(client, FERMATA__EXIT_CODE__EXIT_CODE_USAGE, err.text, "fermata runs", 0);
+		co_answer_end(client, FERMATA__EXIT_CODE__EXIT_CODE_USAGE, err.text, "fermata runs",
+			      0);
 		return;
 	}
 	client->run = run;
@@ -87,7 +88,7 @@ co_control_event(struct co_daemon *daemon, const struct co_event_row *event)
 {
 	struct co_client *client = NULL;
 
-	TAILQ_FOREACH(client, &daemon->clients, link) {
+	TAILQ_FOREACH (client, &daemon->clients, link) {
 		if (client->run == 0 || client->run != event->run) continue;
 		co_view_event(client, event);
 		client->run_changed = true;
@@ -129,7 +130,7 @@ co_control_stirred(struct co_daemon *daemon)
 	uint64_t current = co_core_state(daemon->core)->run.number;
 	struct co_client *client = NULL;
 
-	TAILQ_FOREACH(client, &daemon->clients, link) {
+	TAILQ_FOREACH (client, &daemon->clients, link) {
 		if (client->run == 0) continue;
 		if (client->run == current) tell_waiting(daemon, client);
 		tell_whole(daemon, client);

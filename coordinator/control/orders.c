@@ -23,8 +23,8 @@ procedure_of(const struct co_command *command)
 bool
 co_order_of(const struct co_parsed *parsed, const char *who, struct co_order *ret)
 {
-	const struct co_command *command =
-		parsed->planned != NULL ? parsed->planned : parsed->command;
+	const struct co_command *command = parsed->planned != NULL ? parsed->planned
+								   : parsed->command;
 
 	memset(ret, 0, sizeof(*ret));
 	if (command->kind != CO_KIND_BEGINS || co_procedure_find(procedure_of(command)) == NULL)

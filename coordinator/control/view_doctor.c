@@ -20,7 +20,8 @@ struct findings {
 };
 
 __attribute__((format(printf, 5, 6))) static void
-find(struct findings *f, const char *level, const char *what, const char *next, const char *fmt, ...)
+find(struct findings *f, const char *level, const char *what, const char *next, const char *fmt,
+     ...)
 {
 	Fermata__Finding *finding = &f->findings[f->count];
 	va_list args;
@@ -56,13 +57,15 @@ look_at_nodes(struct co_daemon *daemon, struct findings *f)
 		if (node->report.app == FM_APP_FAILED || node->report.app == FM_APP_REFUSED)
 			find(f, "error", name, "", "%s: %s", fm_app_state_name(node->report.app),
 			     node->report.failure);
-		else if (state->nodes[i].app == FM_APP_GOAL_RUNNING && node->report.app != FM_APP_READY)
+		else if (state->nodes[i].app == FM_APP_GOAL_RUNNING &&
+			 node->report.app != FM_APP_READY)
 			find(f, "warning", name, "", "to be running, and %s",
 			     fm_app_state_name(node->report.app));
 		else
-			find(f, "ok", name, "", "%s, release %s", fm_app_state_name(node->report.app),
-			     node->report.current);
-		if (!fm_is_empty(state->version) && !fm_is_equal(node->report.current, state->version))
+			find(f, "ok", name, "", "%s, release %s",
+			     fm_app_state_name(node->report.app), node->report.current);
+		if (!fm_is_empty(state->version) &&
+		    !fm_is_equal(node->report.current, state->version))
 			find(f, "error", name, "", "on release %s, the cluster on %s",
 			     node->report.current, state->version);
 	}
@@ -113,21 +116,25 @@ look_at_way_back(struct co_daemon *daemon, struct findings *f)
 		return;
 	}
 	fm_format_duration(ago, sizeof(ago), fm_wall_now_ms() - back->opened_ms);
-	find(f, "ok", "way back", "", "to %s by restore point %s; what visitors wrote in the last %s "
-	     "would be lost", back->version, back->restore_point, ago);
+	find(f, "ok", "way back", "",
+	     "to %s by restore point %s; what visitors wrote in the last %s "
+	     "would be lost",
+	     back->version, back->restore_point, ago);
 }
 
 bool
 co_view_doctor(struct co_daemon *daemon, struct co_client *client)
 {
 	static void (*const looks[])(struct co_daemon *, struct findings *) = {
-		look_at_nodes, look_at_gates, look_at_run, look_at_way_back,
+		look_at_nodes,
+		look_at_gates,
+		look_at_run,
+		look_at_way_back,
 	};
 	_cleanup_free_ struct findings *f = fm_new(struct findings, 1);
 	Fermata__Findings msg = FERMATA__FINDINGS__INIT;
 
-	for (unsigned i = 0; i < sizeof(looks) / sizeof(looks[0]); i++)
-		looks[i](daemon, f);
+	for (unsigned i = 0; i < sizeof(looks) / sizeof(looks[0]); i++) looks[i](daemon, f);
 	msg.findings = f->list;
 	msg.n_findings = f->count;
 	co_answer(client, FERMATA__CONTROL_EVENT__WHAT_FINDINGS, &msg);

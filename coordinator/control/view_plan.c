@@ -81,8 +81,7 @@ refusals(struct co_daemon *daemon, char texts[][FM_TEXT_SIZE], char **list)
 		if (!fleet->gates[i].connected)
 			fm_format(texts[count++], FM_TEXT_SIZE, "gate %s is not connected",
 				  daemon->config.gates[i]);
-	for (unsigned i = 0; i < count; i++)
-		list[i] = texts[i];
+	for (unsigned i = 0; i < count; i++) list[i] = texts[i];
 	return count;
 }
 

@@ -24,7 +24,8 @@ co_view_settings(struct co_daemon *daemon, struct co_client *client)
 		if (daemon->origins.line[i] == 0)
 			FM_COPY(origins[i], "default");
 		else
-			FM_FORMAT(origins[i], "%s:%d", daemon->config_path, daemon->origins.line[i]);
+			FM_FORMAT(origins[i], "%s:%d", daemon->config_path,
+				  daemon->origins.line[i]);
 		s->origin = origins[i];
 		list[i] = s;
 		msg.n_settings = i + 1;

@@ -24,8 +24,8 @@ co_answer(struct co_client *client, Fermata__ControlEvent__WhatCase what, void *
 }
 
 void
-co_answer_end(struct co_client *client, Fermata__ExitCode code, const char *text,
-	      const char *next, uint64_t run)
+co_answer_end(struct co_client *client, Fermata__ExitCode code, const char *text, const char *next,
+	      uint64_t run)
 {
 	Fermata__End end = FERMATA__END__INIT;
 
@@ -181,8 +181,7 @@ co_view_run(struct co_daemon *daemon, struct co_client *client, uint64_t run, st
 	if (row.run != run && co_journal_run(daemon->journal, run, &row, err) != 0) return -1;
 	if (co_journal_events(daemon->journal, run, 0, EVENTS_MOST, &rows, &count, err) != 0)
 		return -1;
-	for (unsigned i = 0; i < count; i++)
-		take_event(s, &rows[i]);
+	for (unsigned i = 0; i < count; i++) take_event(s, &rows[i]);
 	if (run == co_core_state(daemon->core)->run.number) add_pending(daemon, s);
 	fill_run(&msg, &row);
 	msg.steps = s->list;

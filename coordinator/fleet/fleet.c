@@ -22,8 +22,7 @@ co_fleet_node_report(struct co_fleet *fleet, unsigned node, const struct fm_agen
 {
 	struct co_node *n = &fleet->nodes[node];
 
-	if (!n->reported || says_something_new(&n->report, report))
-		n->changed = now;
+	if (!n->reported || says_something_new(&n->report, report)) n->changed = now;
 	n->report = *report;
 	n->reported = true;
 	n->heard = now;

@@ -11,7 +11,7 @@
 
 struct co_node {
 	bool connected, reported;
-	struct fm_mono heard;   /* last report */
+	struct fm_mono heard;	/* last report */
 	struct fm_mono changed; /* last report that said something new: progress */
 	struct fm_agent_report report;
 };

@@ -1,7 +1,7 @@
 /* maintenance.c - in-app maintenance: one node is kept, a person works in the application, the others
  * come back and load what changed. */
-#include "coordinator/steps/steps.h"
 #include "coordinator/procedures/procedures.h"
+#include "coordinator/steps/steps.h"
 
 /* clang-format off */
 static const struct co_step maintenance_steps[] = {

@@ -1,6 +1,6 @@
 /* page.c - the page by hand, with the application left as it is. */
-#include "coordinator/steps/steps.h"
 #include "coordinator/procedures/procedures.h"
+#include "coordinator/steps/steps.h"
 
 /* clang-format off */
 static const struct co_step page_on_steps[] = {

@@ -7,8 +7,8 @@
 #include "base/text.h"
 
 const struct co_procedure *const co_procedures[] = {
-	&co_startup, &co_upgrade, &co_rollback, &co_maintenance, &co_restart,
-	&co_stop,    &co_page_on, &co_page_off, NULL,
+	&co_startup, &co_upgrade,  &co_rollback, &co_maintenance, &co_restart, &co_stop,
+	&co_page_on, &co_page_off, NULL,
 };
 
 const struct co_procedure *
@@ -90,7 +90,8 @@ row_fault(const struct co_procedure *p, const struct co_step *table, const struc
 	if (((row->scope & CO_STORE) != 0) != (row->job != CO_JOB_NONE))
 		return "a job and the scope STORE go together";
 	if (row->limit >= CO_LIMITS) return "it has no limit";
-	if (row->back != NULL && !takes_back) return "it names a way back that its policy never goes";
+	if (row->back != NULL && !takes_back)
+		return "it names a way back that its policy never goes";
 	if (row->back != NULL && co_step_find(p->recovery, row->back) == NULL)
 		return "the row it goes back to is not in the recovery table";
 	if (table == p->recovery && row->fails != CO_HALT && is_gone_back_to(p, row->name))
@@ -105,7 +106,8 @@ order_fault(const struct co_step *table)
 	bool opened = false;
 
 	for (const struct co_step *row = table; row->name != NULL; row++) {
-		if (opened && row->when == NULL && (row->fails == CO_BACK || row->fails == CO_ROLLBACK))
+		if (opened && row->when == NULL &&
+		    (row->fails == CO_BACK || row->fails == CO_ROLLBACK))
 			return row->name;
 		if (row->note != NULL && row->fails == CO_HALT && row->limit == CO_LIMIT_OPEN)
 			opened = true;

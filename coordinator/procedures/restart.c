@@ -1,6 +1,6 @@
 /* restart.c - the same version anew, node by node, while the others serve. */
-#include "coordinator/steps/steps.h"
 #include "coordinator/procedures/procedures.h"
+#include "coordinator/steps/steps.h"
 
 /* clang-format off */
 static const struct co_step restart_steps[] = {

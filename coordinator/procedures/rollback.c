@@ -2,8 +2,8 @@
  * rows of the upgrade enter in the middle. Nobody writes between "close gates" and "open gates", so
  * nothing is lost that was there when the gates closed. A row that fails here halts: only a person
  * can say how to go on. */
-#include "coordinator/steps/steps.h"
 #include "coordinator/procedures/procedures.h"
+#include "coordinator/steps/steps.h"
 
 /* clang-format off */
 const struct co_step co_rollback_steps[] = {

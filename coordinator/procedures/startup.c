@@ -1,6 +1,6 @@
 /* startup.c - nothing runs yet: the first node alone until it is ready, then the others. */
-#include "coordinator/steps/steps.h"
 #include "coordinator/procedures/procedures.h"
+#include "coordinator/steps/steps.h"
 
 /* clang-format off */
 static const struct co_step startup_steps[] = {

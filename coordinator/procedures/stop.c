@@ -1,6 +1,6 @@
 /* stop.c - the whole cluster stopped, visitors on the page. */
-#include "coordinator/steps/steps.h"
 #include "coordinator/procedures/procedures.h"
+#include "coordinator/steps/steps.h"
 
 /* clang-format off */
 static const struct co_step stop_steps[] = {

@@ -1,8 +1,8 @@
 /* upgrade.c - THE upgrade, top to bottom.
  * Point of no return: the first row that lets visitors in. Until then every failure goes back to the
  * row named in `back` of the rollback's table; from then on a person decides. */
-#include "coordinator/steps/steps.h"
 #include "coordinator/procedures/procedures.h"
+#include "coordinator/steps/steps.h"
 
 /* clang-format off */
 static const struct co_step upgrade_steps[] = {

@@ -49,8 +49,8 @@ resume(struct co_core *core)
 }
 
 struct co_core *
-co_core_new(const struct co_env *env, const struct co_config *config,
-	    const struct co_state *state, struct fm_mono now)
+co_core_new(const struct co_env *env, const struct co_config *config, const struct co_state *state,
+	    struct fm_mono now)
 {
 	static const struct co_state nothing;
 	struct co_core *core = fm_new(struct co_core, 1);
@@ -114,8 +114,7 @@ make_run(struct co_core *core, struct co_state *draft, const struct co_order *or
 }
 
 int
-co_begin(struct co_core *core, const struct co_order *order, struct fm_mono now,
-	 struct fm_err *err)
+co_begin(struct co_core *core, const struct co_order *order, struct fm_mono now, struct fm_err *err)
 {
 	const struct co_procedure *procedure = co_procedure_find(order->procedure);
 	struct co_state *draft = NULL;

@@ -10,7 +10,7 @@
 
 #define CO_REMIND_MS 3000 /* an ask that is not obeyed is repeated */
 #define CO_TICK_MS 1000
-#define CO_EVENTS_MAX 4   /* of one commit */
+#define CO_EVENTS_MAX 4 /* of one commit */
 
 struct co_core {
 	struct co_env env;

@@ -61,10 +61,10 @@ static bool
 same_gate_ask(const struct fm_gate_ask *a, const struct fm_gate_ask *b)
 {
 	return a->mode == b->mode && a->drained_count == b->drained_count &&
-	       a->cut_after_ms == b->cut_after_ms && a->back_at == b->back_at &&
-	       a->run == b->run && a->refresh == b->refresh &&
-	       fm_is_equal(a->pinned, b->pinned) && fm_is_equal(a->message, b->message) &&
-	       fm_is_equal(a->step, b->step) && fm_is_equal(a->command, b->command) &&
+	       a->cut_after_ms == b->cut_after_ms && a->back_at == b->back_at && a->run == b->run &&
+	       a->refresh == b->refresh && fm_is_equal(a->pinned, b->pinned) &&
+	       fm_is_equal(a->message, b->message) && fm_is_equal(a->step, b->step) &&
+	       fm_is_equal(a->command, b->command) &&
 	       same_names(a->drained_count, a->drained, b->drained);
 }
 
@@ -110,8 +110,7 @@ say(struct co_core *core, uint64_t changed)
 	for (unsigned i = 0; i < core->state.node_count; i++)
 		if (changed >> i & 1) co_ask_again_node(core, i);
 	if (changed >> 63 == 0) return;
-	for (unsigned i = 0; i < core->config.gate_count; i++)
-		co_ask_again_gate(core, i);
+	for (unsigned i = 0; i < core->config.gate_count; i++) co_ask_again_gate(core, i);
 }
 
 int

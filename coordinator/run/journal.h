@@ -56,7 +56,7 @@ struct co_point_row {
 struct co_commit {
 	const uint8_t *state; /* the coordinator's whole durable state, opaque here */
 	size_t state_size;
-	const struct co_run_row *run;     /* NULL: unchanged */
+	const struct co_run_row *run; /* NULL: unchanged */
 	const struct co_event_row *events;
 	unsigned event_count;
 	const struct co_point_row *point; /* NULL: unchanged */

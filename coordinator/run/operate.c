@@ -7,8 +7,8 @@
 #define IN(state) (1u << CO_RUN_##state)
 
 static const struct {
-	unsigned in;             /* states of the run in which the word may be said */
-	const char *otherwise;   /* what is true when it may not */
+	unsigned in;	       /* states of the run in which the word may be said */
+	const char *otherwise; /* what is true when it may not */
 } verbs[CO_VERB_COUNT] = {
 	[CO_VERB_APPROVE] = { IN(HELD), "nothing waits for approval" },
 	[CO_VERB_REJECT] = { IN(HELD), "nothing waits for approval" },
@@ -76,11 +76,11 @@ give_up(struct co_core *core, const char *who)
 	char text[FM_TEXT_SIZE];
 
 	draft->run.state = CO_RUN_ENDED;
-	draft->run.end = draft->run.recovering || draft->run.closed_ms != 0 ? CO_END_NEEDS_OPERATOR
-								    : CO_END_STOPPED_BY_OPERATOR;
+	draft->run.end = draft->run.recovering || draft->run.closed_ms != 0
+				 ? CO_END_NEEDS_OPERATOR
+				 : CO_END_STOPPED_BY_OPERATOR;
 	draft->run.ended_ms = core->env.wall_ms(core->env.ctx);
-	for (unsigned i = 0; i < draft->node_count; i++)
-		draft->nodes[i].run = 0;
+	for (unsigned i = 0; i < draft->node_count; i++) draft->nodes[i].run = 0;
 	FM_FORMAT(text, "given up, said %s; everything stays as it is",
 		  fm_is_empty(who) ? "a person" : who);
 	co_tell_event(core, "end", draft->run.step, text, 0);

@@ -46,20 +46,20 @@ struct co_order {
 	char keep[FM_NAME_SIZE];
 	bool yes, no_backup, page;
 	char message[FM_TEXT_SIZE]; /* for visitors */
-	int64_t back_at;            /* unix seconds; 0: not known */
+	int64_t back_at;	    /* unix seconds; 0: not known */
 	int64_t max_downtime_ms;    /* 0: no limit */
 	char who[FM_NAME_SIZE];
-	char args[CO_ARGS_SIZE];    /* as typed */
+	char args[CO_ARGS_SIZE]; /* as typed */
 };
 
-#define CO_VERBS(X)                                                                                \
-	X(APPROVE, "approve")                                                                      \
-	X(REJECT, "reject")                                                                        \
-	X(PAUSE, "pause")                                                                          \
-	X(RESUME, "resume")                                                                        \
-	X(RETRY, "retry")                                                                          \
-	X(ABORT, "abort")                                                                          \
-	X(ROLLBACK, "rollback")                                                                    \
+#define CO_VERBS(X)             \
+	X(APPROVE, "approve")   \
+	X(REJECT, "reject")     \
+	X(PAUSE, "pause")       \
+	X(RESUME, "resume")     \
+	X(RETRY, "retry")       \
+	X(ABORT, "abort")       \
+	X(ROLLBACK, "rollback") \
 	X(END, "maintenance end")
 
 #define X(name, text) CO_VERB_##name,

@@ -12,22 +12,22 @@
 #include "coordinator/run/journal.h"
 #include "wire/ask.h"
 
-#define CO_RUN_STATES(X)                                                                           \
-	X(NONE, "none")                                                                            \
-	X(RUNNING, "running")                                                                      \
-	X(HELD, "held")     /* a step waits for a person */                                        \
-	X(PAUSED, "paused") /* between two steps, on a person's word */                            \
-	X(HALTED, "halted") /* a step failed and only a person can say how to go on */             \
+#define CO_RUN_STATES(X)                                                               \
+	X(NONE, "none")                                                                \
+	X(RUNNING, "running")                                                          \
+	X(HELD, "held")	    /* a step waits for a person */                            \
+	X(PAUSED, "paused") /* between two steps, on a person's word */                \
+	X(HALTED, "halted") /* a step failed and only a person can say how to go on */ \
 	X(ENDED, "ended")
 
 /* How a run ends; the text is the exit of `fermata` and stands in every list. */
-#define CO_ENDS(X)                                                                                 \
-	X(NONE, "")                                                                                \
-	X(DONE, "done")                                                                            \
-	X(REFUSED, "refused")                                                                      \
-	X(ROLLED_BACK, "rolled-back")                                                              \
-	X(ROLLED_BACK_WITH_LOSS, "rolled-back-with-loss")                                          \
-	X(STOPPED_BY_OPERATOR, "stopped-by-operator")                                              \
+#define CO_ENDS(X)                                        \
+	X(NONE, "")                                       \
+	X(DONE, "done")                                   \
+	X(REFUSED, "refused")                             \
+	X(ROLLED_BACK, "rolled-back")                     \
+	X(ROLLED_BACK_WITH_LOSS, "rolled-back-with-loss") \
+	X(STOPPED_BY_OPERATOR, "stopped-by-operator")     \
 	X(NEEDS_OPERATOR, "needs-operator")
 
 #define X(name, text) CO_RUN_##name,
@@ -51,27 +51,27 @@ struct co_run {
 	enum co_end end;
 	char procedure[CO_STEP_SIZE];
 	char step[CO_STEP_SIZE]; /* by name, so that a journal outlives a changed table */
-	bool recovering;         /* in the procedure's recovery table */
-	unsigned subject;        /* node of a rolling group */
-	unsigned first;          /* the node that goes first, or is kept */
+	bool recovering;	 /* in the procedure's recovery table */
+	unsigned subject;	 /* node of a rolling group */
+	unsigned first;		 /* the node that goes first, or is kept */
 	struct co_words words;
 	bool yes, no_backup, page;
-	bool open_first;         /* visitors come back with the first node; the others join behind it */
-	bool closed;             /* proved: the gates are closed, and stay so until asked to open */
-	bool opened;             /* visitors were let in again: what they write would be lost by a rollback */
-	bool touched;            /* a start that may change the database was asked */
-	bool installed;          /* what preflight found in the database */
-	bool by_operator;        /* taking back because a person said so */
-	uint64_t serial;         /* raised by every retry, so that what failed is asked anew */
+	bool open_first; /* visitors come back with the first node; the others join behind it */
+	bool closed;	 /* proved: the gates are closed, and stay so until asked to open */
+	bool opened;  /* visitors were let in again: what they write would be lost by a rollback */
+	bool touched; /* a start that may change the database was asked */
+	bool installed;		    /* what preflight found in the database */
+	bool by_operator;	    /* taking back because a person said so */
+	uint64_t serial;	    /* raised by every retry, so that what failed is asked anew */
 	char to[FM_VERSION_SIZE];   /* the release to end on */
 	char from[FM_VERSION_SIZE]; /* the release to go back to; may be empty */
 	char restore_point[FM_NAME_SIZE]; /* taken by this run, or to be restored by it */
 	char storage_node[FM_NAME_SIZE];  /* whose agent holds its storage */
-	bool verified;           /* the restore point was proved */
+	bool verified;			  /* the restore point was proved */
 	char who[FM_NAME_SIZE];
 	char args[CO_ARGS_SIZE];
-	char why[FM_TEXT_SIZE];  /* what failed first */
-	uint64_t events;         /* number of the last event */
+	char why[FM_TEXT_SIZE];					   /* what failed first */
+	uint64_t events;					   /* number of the last event */
 	int64_t began_ms, ended_ms, closed_ms, opened_ms, step_ms; /* unix */
 	int64_t max_downtime_ms; /* longer closed than this: go back; 0: no limit */
 };
@@ -85,11 +85,12 @@ struct co_way_back {
 
 struct co_state {
 	uint64_t epoch;
-	uint64_t seq;      /* of the last changed want; never goes back */
+	uint64_t seq; /* of the last changed want; never goes back */
 	uint64_t last_run;
-	char version[FM_VERSION_SIZE]; /* the release the cluster is to run; empty before the first startup */
+	char version
+		[FM_VERSION_SIZE]; /* the release the cluster is to run; empty before the first startup */
 	struct co_way_back back;
-	struct co_run run; /* the current one, or the last */
+	struct co_run run;	 /* the current one, or the last */
 	struct fm_gate_ask gate; /* one want for all gates: they are flipped as one */
 	unsigned node_count;
 	char node_names[FM_NODES_MAX][FM_NAME_SIZE];

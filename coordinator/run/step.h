@@ -28,20 +28,20 @@ enum co_limit {
 /* Whom a row is about; the runner asks each, and waits for the proof of each. */
 enum co_scope {
 	CO_GATES = 1,
-	CO_STORE = 2,    /* the database, by a job */
+	CO_STORE = 2, /* the database, by a job */
 	CO_FIRST = 4,
 	CO_OTHERS = 8,
 	CO_ALL = CO_FIRST | CO_OTHERS,
-	CO_EACH = 16,    /* rolling: consecutive rows with this bit are gone through node by node */
+	CO_EACH = 16, /* rolling: consecutive rows with this bit are gone through node by node */
 	CO_PERSON = 32,
 };
 
 enum co_policy {
-	CO_REFUSE,    /* nothing was touched: the run ends */
-	CO_BACK,      /* take back, from the row `back` of the recovery table on; NULL: nothing to */
-	CO_ROLLBACK,  /* the same, if the cluster's policy is automatic; else HALT */
+	CO_REFUSE,   /* nothing was touched: the run ends */
+	CO_BACK,     /* take back, from the row `back` of the recovery table on; NULL: nothing to */
+	CO_ROLLBACK, /* the same, if the cluster's policy is automatic; else HALT */
 	CO_HALT,
-	CO_CARRY_ON,  /* said, and gone on */
+	CO_CARRY_ON, /* said, and gone on */
 };
 
 enum co_verdict { CO_WAIT, CO_DONE, CO_FAILED };
@@ -67,7 +67,7 @@ struct co_job_result {
 
 struct co_job {
 	enum co_job_kind kind;
-	uint64_t epoch;   /* of the state when it was started */
+	uint64_t epoch; /* of the state when it was started */
 	bool running, finished;
 	struct co_job_result result;
 	char progress[FM_TEXT_SIZE];
@@ -78,7 +78,7 @@ struct co_config {
 	unsigned node_count, gate_count;
 	char nodes[FM_NODES_MAX][FM_NAME_SIZE];
 	char gates[FM_GATES_MAX][FM_NAME_SIZE];
-	bool open_first;     /* open_when = first */
+	bool open_first; /* open_when = first */
 	bool rollback_auto;
 	unsigned keep_releases;
 	int64_t limits_ms[CO_LIMITS];
@@ -87,7 +87,7 @@ struct co_config {
 /* One of those a row is about. */
 struct co_who {
 	enum co_scope kind; /* GATES, STORE, FIRST (any node), PERSON */
-	unsigned i;         /* node or gate */
+	unsigned i;	    /* node or gate */
 };
 
 /* What a row's functions see. state is const for done(). */
@@ -96,18 +96,18 @@ struct co_turn {
 	const struct co_fleet *fleet;
 	const struct co_config *config;
 	const struct co_job *job;
-	int64_t wall_ms;  /* unix; for note() */
-	char *why;        /* FM_TEXT_SIZE: what is waited for, or what failed */
+	int64_t wall_ms; /* unix; for note() */
+	char *why;	 /* FM_TEXT_SIZE: what is waited for, or what failed */
 };
 
 struct co_step {
 	const char *name;
 	unsigned scope;
-	bool (*when)(const struct co_turn *t);  /* NULL: always */
+	bool (*when)(const struct co_turn *t); /* NULL: always */
 	void (*ask)(struct co_turn *t, struct co_who who);
 	enum co_verdict (*done)(const struct co_turn *t, struct co_who who);
-	void (*note)(struct co_turn *t);        /* NULL: nothing to write down */
-	enum co_job_kind job;                   /* with CO_STORE; its result is proof by itself */
+	void (*note)(struct co_turn *t); /* NULL: nothing to write down */
+	enum co_job_kind job;		 /* with CO_STORE; its result is proof by itself */
 	enum co_limit limit;
 	enum co_policy fails;
 	const char *back;
@@ -121,11 +121,11 @@ struct co_procedure {
 	/* Fills the new run from the order and what is known; -1: refused, nothing was touched. */
 	int (*prepare)(struct co_turn *t, const struct co_order *order, struct fm_err *err);
 	const char *says;
-	const char *command;              /* NocoBase's word for it, for open tabs */
-	const struct co_step *steps;      /* ends with name NULL */
-	const struct co_step *recovery;   /* NULL: nothing is ever taken back */
-	bool opens;                       /* at its good end visitors are served */
-	bool goes_back;                   /* its steps go to an older state: names its end */
+	const char *command;		/* NocoBase's word for it, for open tabs */
+	const struct co_step *steps;	/* ends with name NULL */
+	const struct co_step *recovery; /* NULL: nothing is ever taken back */
+	bool opens;			/* at its good end visitors are served */
+	bool goes_back;			/* its steps go to an older state: names its end */
 };
 
 extern const struct co_procedure *const co_procedures[]; /* ends with NULL */

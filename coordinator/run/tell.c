@@ -67,26 +67,28 @@ tell_ended(const struct co_state *state, char *text, size_t size, char *next, si
 		fm_format(next, next_size, "fermata status");
 		return;
 	case CO_END_ROLLED_BACK:
-		fm_format(text, size,
-			  "%s was taken back; the cluster is as it was, on %s. %s Nothing was lost: "
-			  "nobody could write meanwhile.%s%s",
-			  run->procedure, run->from, visitors(state),
-			  fm_is_empty(why) ? "" : " It failed because: ", why);
+		fm_format(
+			text, size,
+			"%s was taken back; the cluster is as it was, on %s. %s Nothing was lost: "
+			"nobody could write meanwhile.%s%s",
+			run->procedure, run->from, visitors(state),
+			fm_is_empty(why) ? "" : " It failed because: ", why);
 		fm_format(next, next_size, "fermata show %llu", (unsigned long long)run->number);
 		return;
 	case CO_END_ROLLED_BACK_WITH_LOSS:
-		fm_format(text, size,
-			  "the cluster is on %s again, as it was when restore point %s was taken; what "
-			  "visitors wrote since is in the kept database only. %s",
-			  run->to, run->restore_point, visitors(state));
+		fm_format(
+			text, size,
+			"the cluster is on %s again, as it was when restore point %s was taken; what "
+			"visitors wrote since is in the kept database only. %s",
+			run->to, run->restore_point, visitors(state));
 		return;
 	case CO_END_STOPPED_BY_OPERATOR:
 		fm_format(text, size, "%s was stopped by a person and taken back. %s",
 			  run->procedure, visitors(state));
 		return;
 	case CO_END_NEEDS_OPERATOR:
-		fm_format(text, size, "%s was given up at \"%s\": %s. %s", run->procedure, run->step,
-			  why, visitors(state));
+		fm_format(text, size, "%s was given up at \"%s\": %s. %s", run->procedure,
+			  run->step, why, visitors(state));
 		fm_format(next, next_size, "fermata status");
 		return;
 	}
@@ -126,9 +128,8 @@ tell(const struct co_core *core, const struct co_state *state, struct co_run_row
 		fm_format(text, text_size, "%s waits at \"%s\": %s. %s", run->procedure, run->step,
 			  core->waiting, visitors(state));
 		fm_format(next, next_size, "%s",
-			  fm_is_equal(run->step, "hold")
-				  ? "fermata maintenance end"
-				  : "fermata approve, or fermata reject");
+			  fm_is_equal(run->step, "hold") ? "fermata maintenance end"
+							 : "fermata approve, or fermata reject");
 		return;
 	case CO_RUN_PAUSED:
 		fm_format(text, text_size, "%s is paused after \"%s\". %s", run->procedure,
@@ -173,8 +174,7 @@ co_core_row(const struct co_core *core, struct co_run_row *ret)
 }
 
 void
-co_core_tell(const struct co_core *core, char *text, size_t text_size, char *next,
-	     size_t next_size)
+co_core_tell(const struct co_core *core, char *text, size_t text_size, char *next, size_t next_size)
 {
 	struct co_run_row row;
 

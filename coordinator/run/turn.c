@@ -95,8 +95,7 @@ applies(struct co_core *core, struct co_state *draft, const struct co_step *row)
 static const struct co_step *
 group_start(const struct co_step *table, const struct co_step *row)
 {
-	while (row > table && (row[-1].scope & CO_EACH) != 0)
-		row--;
+	while (row > table && (row[-1].scope & CO_EACH) != 0) row--;
 	return row;
 }
 
@@ -114,8 +113,7 @@ next_row(struct co_core *core, struct co_state *draft)
 		draft->run.subject++;
 		return group_start(table, core->step);
 	}
-	while (row->name != NULL && !applies(core, draft, row))
-		row++;
+	while (row->name != NULL && !applies(core, draft, row)) row++;
 	return row->name == NULL ? NULL : row;
 }
 
@@ -141,8 +139,7 @@ finish(struct co_core *core, struct co_state *draft, enum co_end end)
 	run->end = end;
 	run->ended_ms = core->env.wall_ms(core->env.ctx);
 	memset(&run->words, 0, sizeof(run->words));
-	for (unsigned i = 0; i < draft->node_count; i++)
-		draft->nodes[i].run = 0;
+	for (unsigned i = 0; i < draft->node_count; i++) draft->nodes[i].run = 0;
 	draft->gate.step[0] = '\0';
 	co_tell_event(core, "end", run->step, co_end_name(end), run->ended_ms - run->began_ms);
 }
@@ -218,8 +215,7 @@ co_turn_back(struct co_core *core, const char *back, const char *why)
 	memset(&run->words, 0, sizeof(run->words));
 	if (fm_is_empty(run->why)) FM_COPY(run->why, why);
 	co_tell_event(core, "turn", core->step->name, why, 0);
-	while (row->name != NULL && !applies(core, draft, row))
-		row++;
+	while (row->name != NULL && !applies(core, draft, row)) row++;
 	CHECK(row->name != NULL);
 	co_enter_row(core, draft, row);
 	if (co_settle(core, NULL) != 0) return -1;

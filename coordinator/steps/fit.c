@@ -42,8 +42,7 @@ gate_is_fit(const struct co_turn *t, unsigned i)
 	if (!co_gate_obeys(gate, t->state->gate.voice))
 		return co_say(t, CO_WAIT, "gate %s to answer", t->config->gates[i]);
 	if (!fm_is_empty(gate->report.error))
-		return co_say(t, CO_FAILED, "gate %s: %s", t->config->gates[i],
-			      gate->report.error);
+		return co_say(t, CO_FAILED, "gate %s: %s", t->config->gates[i], gate->report.error);
 	return CO_DONE;
 }
 
@@ -80,9 +79,10 @@ co_is_fit_to_start(const struct co_turn *t, struct co_who who)
 
 	if (verdict != CO_DONE || who.kind != CO_FIRST) return verdict;
 	if (report->pids != 0)
-		return co_say(t, CO_FAILED,
-			      "the application runs on %s already (%s, %u processes); type: fermata stop",
-			      name, fm_app_state_name(report->app), report->pids);
+		return co_say(
+			t, CO_FAILED,
+			"the application runs on %s already (%s, %u processes); type: fermata stop",
+			name, fm_app_state_name(report->app), report->pids);
 	if (!has_release(report, t->state->run.to))
 		return co_say(t, CO_FAILED, "%s has no release %s", name, t->state->run.to);
 	return CO_DONE;

@@ -137,8 +137,7 @@ co_others_are_drained(const struct co_turn *t, struct co_who who)
 	enum co_verdict verdict = has_mode(t, who);
 
 	for (unsigned i = 0; verdict == CO_DONE && i < t->state->node_count; i++)
-		if (i != t->state->run.first)
-			verdict = node_is_drained(t, who, co_node_name(t, i));
+		if (i != t->state->run.first) verdict = node_is_drained(t, who, co_node_name(t, i));
 	return verdict;
 }
 

@@ -149,8 +149,8 @@ co_is_stopped(const struct co_turn *t, struct co_who who)
 
 	if (verdict != CO_DONE) return verdict;
 	if (report->app == FM_APP_STOPPED && report->pids == 0) return CO_DONE;
-	return co_say(t, CO_WAIT, "%s: %u processes left%s%s", co_node_name(t, who.i),
-		      report->pids, fm_is_empty(report->detail) ? "" : ", ", report->detail);
+	return co_say(t, CO_WAIT, "%s: %u processes left%s%s", co_node_name(t, who.i), report->pids,
+		      fm_is_empty(report->detail) ? "" : ", ", report->detail);
 }
 
 static enum co_verdict

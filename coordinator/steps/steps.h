@@ -27,7 +27,8 @@ co_note_fn co_note_closed, co_note_opened;
 
 /* nodes.c */
 co_ask_fn co_ask_fetch, co_ask_stop, co_ask_switch, co_ask_start_first, co_ask_start,
-	co_ask_switch_back, co_ask_start_back, co_ask_keep_running, co_ask_sweep, co_ask_leave_alone;
+	co_ask_switch_back, co_ask_start_back, co_ask_keep_running, co_ask_sweep,
+	co_ask_leave_alone;
 co_done_fn co_has_fetched, co_is_stopped, co_has_switched, co_has_switched_back, co_is_ready,
 	co_has_swept;
 co_note_fn co_note_version, co_note_version_back;

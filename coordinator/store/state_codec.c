@@ -12,13 +12,14 @@
 #include "wire/frame.h"
 
 /* Plain fields that bear the same name on both sides, and texts. */
-#define RUN_PLAIN(X)                                                                               \
-	X(number) X(recovering) X(subject) X(first) X(yes) X(no_backup) X(page) X(open_first)      \
-	X(closed) X(opened) X(touched) X(installed) X(by_operator) X(serial) X(verified) X(events) \
-	X(began_ms) X(ended_ms) X(closed_ms) X(opened_ms) X(step_ms)         \
-	X(max_downtime_ms)
+#define RUN_PLAIN(X)                                                                             \
+	X(number)                                                                                \
+	X(recovering) X(subject) X(first) X(yes) X(no_backup) X(page) X(open_first) X(closed)    \
+		X(opened) X(touched) X(installed) X(by_operator) X(serial) X(verified) X(events) \
+			X(began_ms) X(ended_ms) X(closed_ms) X(opened_ms) X(step_ms)             \
+				X(max_downtime_ms)
 #define RUN_WORDS(X) X(approved) X(rejected) X(ended) X(pause) X(abort)
-#define RUN_TEXTS(X)                                                                               \
+#define RUN_TEXTS(X) \
 	X(procedure) X(step) X(to) X(from) X(restore_point) X(storage_node) X(who) X(args) X(why)
 #define BACK_TEXTS(X) X(restore_point) X(storage_node) X(version)
 
@@ -86,8 +87,7 @@ co_state_pack(const struct co_state *state, size_t *ret_size)
 	bytes = fm_new(uint8_t, *ret_size + 1);
 	fermata__state__pack(&msg, bytes);
 	free(msg.gate.data);
-	for (unsigned i = 0; i < state->node_count; i++)
-		free(nodes[i].data);
+	for (unsigned i = 0; i < state->node_count; i++) free(nodes[i].data);
 	return bytes;
 }
 
@@ -186,8 +186,8 @@ co_state_unpack(const uint8_t *bytes, size_t size, struct co_state *ret, struct 
 	BACK_TEXTS(X)
 #undef X
 	ret->back.opened_ms = msg->back->opened_ms;
-	if (read_run(msg->run, &ret->run, err) != 0 || read_gate(&msg->gate, &ret->gate, err) != 0 ||
-	    read_nodes(msg, ret, err) != 0)
+	if (read_run(msg->run, &ret->run, err) != 0 ||
+	    read_gate(&msg->gate, &ret->gate, err) != 0 || read_nodes(msg, ret, err) != 0)
 		return fm_wrap(err, "the journal's state");
 	return 0;
 }

@@ -16,6 +16,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 sys.dont_write_bytecode = True
 
 from stage.cluster import Cluster  # noqa: E402  pylint: disable=wrong-import-position
+from stage.place import make_folder, remove_folder  # noqa: E402  pylint: disable=wrong-import-position
+from stage.services import Postgres  # noqa: E402  pylint: disable=wrong-import-position
 from stage.programs import AGENT, CLI, COORDINATOR  # noqa: E402  pylint: disable=wrong-import-position
 
 # Short enough that a fault is noticed within a test, long enough for a machine that is busy.
@@ -52,8 +54,18 @@ def merged(quick, own):
     return result
 
 
+@pytest.fixture(scope="session")
+def lent_postgres():
+    """One server for all flows, emptied before each: to make one takes longer than many a flow."""
+    folder = make_folder()
+    server = Postgres(folder / "postgres", durable=False)
+    yield server
+    server.stop()
+    remove_folder(folder)
+
+
 @pytest.fixture
-def make_cluster(request):
+def make_cluster(request, lent_postgres):
     """make_cluster(count=3, releases=("2.2.15",), agent={section: {key: value}}, coordinator={...},
     start=True) -> Cluster, taken down after the test."""
     missing = [str(program) for program in (COORDINATOR, CLI, AGENT) if not program.exists()]
@@ -63,7 +75,8 @@ def make_cluster(request):
 
     def make(start=True, agent=None, coordinator=None, **stage):
         cluster = Cluster(options={"agent": merged(QUICK_AGENT, agent),
-                                   "coordinator": merged(QUICK_COORDINATOR, coordinator)}, **stage)
+                                   "coordinator": merged(QUICK_COORDINATOR, coordinator)},
+                          postgres=lent_postgres, **stage)
         request.node.stages.append(cluster)
         return cluster.start() if start else cluster
     yield make

@@ -318,6 +318,20 @@ def test_unknown_node(gate, coordinator):
     assert request(gate.port).status == 200
 
 
+def test_no_opinion(gate, coordinator):
+    """A voice without a mode: it is obeyed, and nothing changes."""
+    coordinator.ask(wire.PINNED, pinned="app2", drained=["app3"], message="kept words")
+    coordinator.send_ask(0)
+    coordinator.wait_report(lambda r: r["seq"] == coordinator.seq)
+    report = coordinator.live()[-1].last
+    assert (report["mode"], report["pinned"], report["drained"]) == (wire.PINNED, "app2", ["app3"])
+    assert request(gate.port).getheader("X-Node") == "app2"
+    coordinator.send_ask(wire.OPEN, seq=coordinator.seq - 1)
+    coordinator.wait_report(lambda r: "is refused" in r["error"])
+    coordinator.send_ask(0, seq=coordinator.seq)    # said again: what was refused is settled
+    coordinator.wait_report(lambda r: r["error"] == "")
+
+
 def ask_bytes(**more):
     return wire.frame(wire.GATE_ASK, **{**dict(epoch=99, seq=1, mode=wire.OPEN), **more})
 
@@ -332,7 +346,6 @@ HOSTILE = {
     "another's message": wire.frame(wire.GATE_REPORT, epoch=1),
     "second hello": wire.frame(wire.HELLO, major=1),
     "welcome again": wire.frame(wire.WELCOME, major=1),
-    "mode none": ask_bytes(mode=0),
     "mode unknown": ask_bytes(mode=9),
     "bad name": ask_bytes(drained=["../x"]),
     "too many": ask_bytes(drained=["a"] * 33),

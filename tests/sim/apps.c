@@ -30,8 +30,11 @@ sim_app_spawn(struct sim_world *w, unsigned i, const char *release, enum fm_star
 
 	if (sim_app_is_alive(&n->app))
 		sim_violate(w, "a second copy of the application is started on app%u", i + 1);
-	n->app = (struct sim_app){ .phase = SIM_BOOTS, .mode = mode, .life = n->app.life + 1,
-				   .wont_stop = n->app.wont_stop, .wont_die = n->app.wont_die,
+	n->app = (struct sim_app){ .phase = SIM_BOOTS,
+				   .mode = mode,
+				   .life = n->app.life + 1,
+				   .wont_stop = n->app.wont_stop,
+				   .wont_die = n->app.wont_die,
 				   .will_fail = n->start_fails };
 	n->start_fails = false;
 	FM_COPY(n->app.release, release);
@@ -54,7 +57,9 @@ sim_app_kill(struct sim_world *w, unsigned i)
 	if (n->dead) return;
 	/* The core's timers follow from what it was told. */
 	sim_later(w, 1,
-		  (struct sim_event){ .kind = SIM_EV_NODE_TICK, .who = i, .life = n->life,
+		  (struct sim_event){ .kind = SIM_EV_NODE_TICK,
+				      .who = i,
+				      .life = n->life,
 				      .value = (uint64_t)n->tick_at });
 }
 
@@ -95,7 +100,8 @@ meet_database(struct sim_world *w, unsigned i)
 	}
 	if (app->mode == FM_START_PLAIN) {
 		app->phase = SIM_LOADS;
-		if (!db->installed) break_app(app, "APP_NOT_INSTALLED_ERROR");
+		if (!db->installed)
+			break_app(app, "APP_NOT_INSTALLED_ERROR");
 		else if (strcmp(app->release, db->version) > 0)
 			break_app(app, "column does not exist");
 		else
@@ -125,8 +131,8 @@ end_migration(struct sim_world *w, unsigned i)
 	}
 	if (app->terming)
 		sim_later(w, 5,
-			  (struct sim_event){ .kind = SIM_EV_APP, .who = i, .life = app->life,
-					      .value = 1 });
+			  (struct sim_event){
+				  .kind = SIM_EV_APP, .who = i, .life = app->life, .value = 1 });
 }
 
 void

@@ -128,31 +128,28 @@ sim_co_setup(struct sim_world *w)
 	static const struct {
 		int64_t ms;
 	} limits[CO_LIMITS] = {
-		[CO_LIMIT_PREFLIGHT] = { 15000 },  [CO_LIMIT_FETCH] = { 300000 },
-		[CO_LIMIT_CLOSE] = { 10000 },      [CO_LIMIT_DRAIN] = { 30000 },
-		[CO_LIMIT_STOP] = { 60000 },       [CO_LIMIT_FENCE] = { 30000 },
-		[CO_LIMIT_BACKUP] = { 300000 },    [CO_LIMIT_VERIFY_BACKUP] = { 300000 },
-		[CO_LIMIT_SWITCH] = { 60000 },     [CO_LIMIT_READY] = { 600000 },
-		[CO_LIMIT_APPROVE] = { 3600000 },  [CO_LIMIT_HOLD] = { 3600000 },
-		[CO_LIMIT_OPEN] = { 30000 },       [CO_LIMIT_RESTORE] = { 300000 },
+		[CO_LIMIT_PREFLIGHT] = { 15000 }, [CO_LIMIT_FETCH] = { 300000 },
+		[CO_LIMIT_CLOSE] = { 10000 },	  [CO_LIMIT_DRAIN] = { 30000 },
+		[CO_LIMIT_STOP] = { 60000 },	  [CO_LIMIT_FENCE] = { 30000 },
+		[CO_LIMIT_BACKUP] = { 300000 },	  [CO_LIMIT_VERIFY_BACKUP] = { 300000 },
+		[CO_LIMIT_SWITCH] = { 60000 },	  [CO_LIMIT_READY] = { 600000 },
+		[CO_LIMIT_APPROVE] = { 3600000 }, [CO_LIMIT_HOLD] = { 3600000 },
+		[CO_LIMIT_OPEN] = { 30000 },	  [CO_LIMIT_RESTORE] = { 300000 },
 		[CO_LIMIT_SWEEP] = { 60000 },
 	};
 
-	w->env = (struct co_env){ w, env_wall, env_commit, env_ask_node, env_ask_gate,
+	w->env = (struct co_env){ w,	   env_wall,	 env_commit, env_ask_node, env_ask_gate,
 				  env_job, env_job_stop, env_event };
 	memset(&w->config, 0, sizeof(w->config));
 	FM_COPY(w->config.cluster, "sim");
 	w->config.node_count = SIM_NODES;
 	w->config.gate_count = SIM_GATES;
-	for (unsigned i = 0; i < SIM_NODES; i++)
-		FM_FORMAT(w->config.nodes[i], "app%u", i + 1);
-	for (unsigned i = 0; i < SIM_GATES; i++)
-		FM_FORMAT(w->config.gates[i], "gate%u", i + 1);
+	for (unsigned i = 0; i < SIM_NODES; i++) FM_FORMAT(w->config.nodes[i], "app%u", i + 1);
+	for (unsigned i = 0; i < SIM_GATES; i++) FM_FORMAT(w->config.gates[i], "gate%u", i + 1);
 	w->config.open_first = w->plan.open_first;
 	w->config.rollback_auto = true;
 	w->config.keep_releases = 2;
-	for (unsigned i = 0; i < CO_LIMITS; i++)
-		w->config.limits_ms[i] = limits[i].ms;
+	for (unsigned i = 0; i < CO_LIMITS; i++) w->config.limits_ms[i] = limits[i].ms;
 }
 
 static struct fm_mono
@@ -181,8 +178,7 @@ sim_co_start(struct sim_world *w)
 	tick_later(w, fm_mono_after(now_of(w), 1000));
 	for (unsigned i = 0; i < SIM_NODES; i++)
 		sim_node_link(w, i, w->nodes[i].link && w->nodes[i].core != NULL);
-	for (unsigned i = 0; i < SIM_GATES; i++)
-		sim_gate_link(w, i, w->gates[i].link);
+	for (unsigned i = 0; i < SIM_GATES; i++) sim_gate_link(w, i, w->gates[i].link);
 }
 
 /* The process is gone; its children (jobs) with it, its connections too. */
@@ -193,10 +189,8 @@ sim_co_bury(struct sim_world *w)
 	w->core = NULL;
 	w->co_life++;
 	w->job_serial++;
-	for (unsigned i = 0; i < SIM_NODES; i++)
-		w->nodes[i].up = false;
-	for (unsigned i = 0; i < SIM_GATES; i++)
-		w->gates[i].up = false;
+	for (unsigned i = 0; i < SIM_NODES; i++) w->nodes[i].up = false;
+	for (unsigned i = 0; i < SIM_GATES; i++) w->gates[i].up = false;
 	if (!w->co_dead) /* it refused to live: systemd tries again */
 		w->co_dead = true;
 	sim_later(w, 500, (struct sim_event){ .kind = SIM_EV_CO_START, .life = w->co_life });
@@ -234,9 +228,9 @@ sim_person(struct sim_world *w)
 	if (run->state == CO_RUN_PAUSED) verb = CO_VERB_RESUME;
 	if (run->state == CO_RUN_HALTED) {
 		w->retries++;
-		verb = w->retries <= 3 ? CO_VERB_RETRY
+		verb = w->retries <= 3			     ? CO_VERB_RETRY
 		       : w->retries == 4 && !run->recovering ? CO_VERB_ROLLBACK
-							      : CO_VERB_ABORT;
+							     : CO_VERB_ABORT;
 	}
 	if (verb == CO_VERB_COUNT) return;
 	if (co_operate(w->core, verb, "sim", now_of(w), NULL) != 0 && verb == CO_VERB_ROLLBACK)

@@ -125,7 +125,8 @@ sim_visitors(struct sim_world *w)
 			const struct sim_app *app = &w->nodes[k].app;
 
 			if (g->mode != FM_GATE_OPEN && g->mode != FM_GATE_PINNED) continue;
-			if (g->mode == FM_GATE_PINNED && !fm_is_equal(g->ask.pinned, w->config.nodes[k]))
+			if (g->mode == FM_GATE_PINNED &&
+			    !fm_is_equal(g->ask.pinned, w->config.nodes[k]))
 				continue;
 			if (is_drained(g, w->config.nodes[k]) || app->phase != SIM_READY) continue;
 			if (!w->db.fenced && !w->db.away) w->db.data++;

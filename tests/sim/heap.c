@@ -21,8 +21,7 @@ sim_heap_new(void)
 void
 sim_heap_clear(struct sim_heap *heap)
 {
-	for (size_t i = 0; i < heap->count; i++)
-		free(heap->events[i].data);
+	for (size_t i = 0; i < heap->count; i++) free(heap->events[i].data);
 	heap->count = 0;
 	heap->made = 0;
 }

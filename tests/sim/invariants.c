@@ -44,8 +44,8 @@ check_gates(struct sim_world *w)
 	if (w->state.gate.mode != FM_GATE_CLOSED) return;
 	for (unsigned i = 0; i < SIM_GATES; i++)
 		if (w->gates[i].mode != FM_GATE_CLOSED)
-			sim_violate(w, "I2: gate%u is %s while the run holds the gates closed", i + 1,
-				    fm_gate_mode_name(w->gates[i].mode));
+			sim_violate(w, "I2: gate%u is %s while the run holds the gates closed",
+				    i + 1, fm_gate_mode_name(w->gates[i].mode));
 }
 
 /* I2: visitors never meet an application that does not fit the database. */
@@ -59,13 +59,15 @@ check_served(struct sim_world *w)
 		for (unsigned k = 0; k < SIM_NODES; k++) {
 			const struct sim_app *app = &w->nodes[k].app;
 
-			if (g->mode == FM_GATE_PINNED && !fm_is_equal(g->ask.pinned, w->config.nodes[k]))
+			if (g->mode == FM_GATE_PINNED &&
+			    !fm_is_equal(g->ask.pinned, w->config.nodes[k]))
 				continue;
 			if (app->phase == SIM_READY && !fm_is_equal(app->release, w->db.version))
 				sim_violate(w, "I2: gate%u serves %s on a database of %s", i + 1,
 					    app->release, w->db.version);
 			if (app->phase == SIM_MIGRATES || app->phase == SIM_INSTALLS)
-				sim_violate(w, "I2: gate%u serves app%u while it migrates", i + 1, k + 1);
+				sim_violate(w, "I2: gate%u serves app%u while it migrates", i + 1,
+					    k + 1);
 		}
 	}
 }
@@ -147,7 +149,8 @@ was_hurt(const struct sim_world *w, unsigned node)
 	for (unsigned i = 0; i < w->plan.fault_count; i++) {
 		const struct sim_fault *f = &w->plan.faults[i];
 
-		if (sim_fault_targets(f->kind) == SIM_NODES && f->target % SIM_NODES == node) return true;
+		if (sim_fault_targets(f->kind) == SIM_NODES && f->target % SIM_NODES == node)
+			return true;
 		if (f->kind == SIM_DB_AWAY) return true;
 	}
 	return false;
@@ -168,7 +171,8 @@ check_all_serve(struct sim_world *w, const char *version)
 	}
 	for (unsigned i = 0; i < SIM_GATES; i++)
 		if (w->gates[i].mode != FM_GATE_OPEN && w->gates[i].link)
-			sim_violate(w, "end: gate%u is %s", i + 1, fm_gate_mode_name(w->gates[i].mode));
+			sim_violate(w, "end: gate%u is %s", i + 1,
+				    fm_gate_mode_name(w->gates[i].mode));
 }
 
 static void
@@ -177,8 +181,8 @@ check_done(struct sim_world *w)
 	const char *p = w->plan.procedure;
 
 	if (fm_is_equal(p, "upgrade")) check_all_serve(w, SIM_NEW);
-	if (fm_is_equal(p, "startup") || fm_is_equal(p, "restart") || fm_is_equal(p, "maintenance") ||
-	    fm_is_equal(p, "page off"))
+	if (fm_is_equal(p, "startup") || fm_is_equal(p, "restart") ||
+	    fm_is_equal(p, "maintenance") || fm_is_equal(p, "page off"))
 		check_all_serve(w, w->before.installed ? w->before.version : SIM_OLD);
 	if (fm_is_equal(p, "stop"))
 		for (unsigned i = 0; i < SIM_NODES; i++)
@@ -198,10 +202,23 @@ check_taken_back(struct sim_world *w)
 		sim_violate(w, "end: data written before the gates closed is lost");
 }
 
+/* One fault that heals, and a way back: no person is needed for more than "retry". */
+static bool
+must_heal(const struct sim_world *w)
+{
+	enum sim_fault_kind kind = w->plan.fault_count == 0 ? SIM_LOSE_ASK : w->plan.faults[0].kind;
+
+	return w->plan.fault_count <= 1 && !w->plan.no_backup && kind != SIM_CUT_LONG &&
+	       kind != SIM_GATE_CUT_LONG && kind != SIM_WONT_DIE;
+}
+
 void
 sim_check_end(struct sim_world *w)
 {
 	const struct co_run *run = &w->state.run;
+
+	if (run->end == CO_END_NEEDS_OPERATOR && must_heal(w))
+		sim_violate(w, "end: a person had to give the run up at \"%s\"", run->step);
 
 	switch (run->end) {
 	case CO_END_DONE:

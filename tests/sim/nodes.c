@@ -39,8 +39,8 @@ answer_later(struct sim_node *n, int64_t in, const struct answer *answer)
 
 	*copy = *answer;
 	sim_later(n->world, in,
-		  (struct sim_event){ .kind = SIM_EV_ANSWER, .who = n->index, .life = n->life,
-				      .data = copy });
+		  (struct sim_event){
+			  .kind = SIM_EV_ANSWER, .who = n->index, .life = n->life, .data = copy });
 }
 
 static int
@@ -126,8 +126,10 @@ env_look(void *ctx)
 static void
 env_job(void *ctx, enum ag_job job, const char *what, const struct fm_agent_ask *ask)
 {
-	static const int64_t takes[] = { [AG_JOB_LINK] = 5, [AG_JOB_FETCH] = 2000,
-					 [AG_JOB_SNAPSHOT] = 100, [AG_JOB_RESTORE] = 100,
+	static const int64_t takes[] = { [AG_JOB_LINK] = 5,
+					 [AG_JOB_FETCH] = 2000,
+					 [AG_JOB_SNAPSHOT] = 100,
+					 [AG_JOB_RESTORE] = 100,
 					 [AG_JOB_SWEEP] = 50 };
 	struct sim_node *n = ctx;
 	struct answer answer = { .kind = ANSWER_JOB, .job = job };
@@ -188,7 +190,9 @@ tick(struct sim_world *w, struct sim_node *n)
 	if (next.ms == n->tick_at) return;
 	n->tick_at = next.ms;
 	sim_later(w, next.ms - w->now,
-		  (struct sim_event){ .kind = SIM_EV_NODE_TICK, .who = n->index, .life = n->life,
+		  (struct sim_event){ .kind = SIM_EV_NODE_TICK,
+				      .who = n->index,
+				      .life = n->life,
 				      .value = (uint64_t)next.ms });
 }
 

@@ -157,6 +157,5 @@ sim_job_event(struct sim_world *w, const struct sim_event *event)
 		result.ok = false;
 		FM_COPY(result.text, "the job said that it failed");
 	}
-	if (!stopped && w->core != NULL)
-		co_on_job(w->core, &result, (struct fm_mono){ w->now });
+	if (!stopped && w->core != NULL) co_on_job(w->core, &result, (struct fm_mono){ w->now });
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -40,10 +41,10 @@ static const struct variant {
 struct sweep {
 	struct sim_world *world;
 	unsigned worker, workers;
-	uint64_t count;        /* plans made; every worker makes all and runs its share */
+	uint64_t count; /* plans made; every worker makes all and runs its share */
 	uint64_t shown;
-	unsigned thin;         /* run one plan of so many */
-	bool first;            /* end with the first failure */
+	unsigned thin; /* run one plan of so many */
+	bool first;    /* end with the first failure */
 	struct sim_tally tally[VARIANTS];
 };
 
@@ -90,7 +91,8 @@ effects_of(struct sweep *s, unsigned v, unsigned *ret_steps)
 	struct sim_tally none = { .runs = 0 };
 
 	plan.seed = 1;
-	if (sim_run(s->world, &plan, &none) != 0) printf("%s: %s\n", variants[v].name, s->world->violation);
+	if (sim_run(s->world, &plan, &none) != 0)
+		printf("%s: %s\n", variants[v].name, s->world->violation);
 	*ret_steps = s->world->steps_entered;
 	return s->world->effects;
 }
@@ -144,7 +146,8 @@ sweep_pairs(struct sweep *s, unsigned v)
 	for (unsigned step = 1; step <= steps; step++)
 		for (unsigned kind = 0; kind < SIM_FAULT_COUNT; kind++) {
 			struct sim_fault first = { .kind = kind,
-						   .target = (step + kind) % sim_fault_targets(kind),
+						   .target = (step + kind) %
+							     sim_fault_targets(kind),
 						   .step = step };
 
 			sweep_second(s, v, &first, steps);
@@ -180,8 +183,7 @@ sweep_seeds(struct sweep *s, uint64_t from, uint64_t runs)
 static void
 sweep_all(struct sweep *s, const struct settings *settings)
 {
-	for (unsigned v = 0; v < VARIANTS; v++)
-		sweep_singles(s, v);
+	for (unsigned v = 0; v < VARIANTS; v++) sweep_singles(s, v);
 	if (settings->quick) s->thin = QUICK_PAIRS;
 	sweep_pairs(s, 1);
 	s->thin = 0;
@@ -194,8 +196,7 @@ add(struct sim_tally *sum, const struct sim_tally *one)
 	const uint64_t *from = (const uint64_t *)one;
 	uint64_t *to = (uint64_t *)sum;
 
-	for (unsigned i = 0; i < sizeof(*sum) / sizeof(uint64_t); i++)
-		to[i] += from[i];
+	for (unsigned i = 0; i < sizeof(*sum) / sizeof(uint64_t); i++) to[i] += from[i];
 }
 
 static int
@@ -236,9 +237,12 @@ run_workers(const struct settings *settings)
 		CHECK(pipe(pipes[i]) == 0);
 		pids[i] = fork();
 		if (pids[i] == 0) {
-			struct sweep s = { .worker = i, .workers = settings->workers,
-					   .thin = settings->thin, .first = settings->first };
+			struct sweep s = { .worker = i,
+					   .workers = settings->workers,
+					   .thin = settings->thin,
+					   .first = settings->first };
 
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			s.world = calloc(1, sizeof(*s.world));
 			CHECK(s.world != NULL);
 			sweep_all(&s, settings);
@@ -263,11 +267,9 @@ run_workers(const struct settings *settings)
 				kill(pids[k], SIGKILL);
 			continue;
 		}
-		for (unsigned v = 0; v < VARIANTS; v++)
-			add(&sum[v], &one[v]);
+		for (unsigned v = 0; v < VARIANTS; v++) add(&sum[v], &one[v]);
 	}
-	while (wait(NULL) > 0)
-		continue;
+	while (wait(NULL) > 0) continue;
 	return print_tally(sum) | failed;
 }
 
@@ -279,8 +281,7 @@ run_one(const struct settings *settings)
 	unsigned v = 0;
 	int rc = 0;
 
-	while (v < VARIANTS && !fm_is_equal(variants[v].name, settings->variant))
-		v++;
+	while (v < VARIANTS && !fm_is_equal(variants[v].name, settings->variant)) v++;
 	if (v == VARIANTS) {
 		fprintf(stderr, "no such plan: %s\n", settings->variant);
 		return 2;
@@ -308,7 +309,8 @@ parse_fault(const char *text, struct sim_fault *fault)
 	if (sscanf(text, "%39[A-Z_]:%u@%c%u", name, &target, &where, &at) != 4) return false;
 	for (unsigned kind = 0; kind < SIM_FAULT_COUNT; kind++) {
 		if (!fm_is_equal(sim_fault_name(kind), name)) continue;
-		*fault = (struct sim_fault){ .kind = kind, .target = target,
+		*fault = (struct sim_fault){ .kind = kind,
+					     .target = target,
 					     .effect = where == 'e' ? at : 0,
 					     .step = where == 's' ? at : 0 };
 		return true;
@@ -327,11 +329,13 @@ parse(int key, char *arg, struct argp_state *state)
 	case 's':
 	case 't':
 	case 'w':
-		if (!fm_parse_u64(arg, 0, UINT64_C(1) << 40, &n)) argp_error(state, "not a number: %s", arg);
+		if (!fm_parse_u64(arg, 0, UINT64_C(1) << 40, &n))
+			argp_error(state, "not a number: %s", arg);
 		if (key == 'r') s->runs = n;
 		if (key == 's') s->seed = n;
 		if (key == 't') s->thin = (unsigned)n;
-		if (key == 'w') s->workers = n < 1 ? 1 : n > WORKERS_MOST ? WORKERS_MOST : (unsigned)n;
+		if (key == 'w')
+			s->workers = n < 1 ? 1 : n > WORKERS_MOST ? WORKERS_MOST : (unsigned)n;
 		return 0;
 	case '1':
 		s->first = true;
@@ -365,9 +369,10 @@ main(int argc, char **argv)
 		{ "fault", 'f', "KIND:TARGET@eN|sN", 0, "with --plan: at effect or row N", 0 },
 		{ 0 },
 	};
-	static const struct argp argp = { options, parse, NULL,
-					  "The cluster in virtual time, with everything going wrong.",
-					  NULL, NULL, NULL };
+	static const struct argp argp = {
+		options, parse, NULL, "The cluster in virtual time, with everything going wrong.",
+		NULL,	 NULL,	NULL
+	};
 	struct settings settings = { .runs = 20000, .seed = 1, .thin = 1 };
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 

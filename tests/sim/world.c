@@ -96,8 +96,7 @@ set_up(struct sim_world *w, const struct sim_plan *plan)
 	sim_heap_clear(heap);
 	w->plan = *plan;
 	w->random = plan->seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
-	for (unsigned i = 0; i < SIM_GATES; i++)
-		sim_gate_setup(w, i);
+	for (unsigned i = 0; i < SIM_GATES; i++) sim_gate_setup(w, i);
 	sim_co_setup(w);
 	for (unsigned i = 0; i < SIM_NODES; i++) {
 		sim_node_setup(w, i);
@@ -112,7 +111,8 @@ set_up(struct sim_world *w, const struct sim_plan *plan)
 static void
 begin(struct sim_world *w)
 {
-	struct co_order order = { .yes = !w->plan.approve, .no_backup = w->plan.no_backup,
+	struct co_order order = { .yes = !w->plan.approve,
+				  .no_backup = w->plan.no_backup,
 				  .page = w->plan.page };
 
 	FM_COPY(order.procedure, w->plan.procedure);
@@ -142,7 +142,8 @@ dispatch(struct sim_world *w, const struct sim_event *event)
 		if (event->value == 1)
 			w->co_dead = true;
 		else
-			sim_co_event(w, &(struct sim_event){ .kind = event->kind, .life = w->co_life });
+			sim_co_event(
+				w, &(struct sim_event){ .kind = event->kind, .life = w->co_life });
 		return;
 	case SIM_EV_TICK:
 	case SIM_EV_REPORT:
@@ -201,8 +202,9 @@ bury(struct sim_world *w)
 			if (w->plan.faults[k].kind == SIM_HOST_REBOOT && w->plan.faults[k].fired)
 				in = sim_fault_lasts(SIM_HOST_REBOOT);
 		sim_node_bury(w, i);
-		sim_later(w, in,
-			  (struct sim_event){ .kind = SIM_EV_NODE_START, .who = i, .life = n->life });
+		sim_later(
+			w, in,
+			(struct sim_event){ .kind = SIM_EV_NODE_START, .who = i, .life = n->life });
 	}
 }
 
@@ -236,7 +238,8 @@ static int64_t
 settle_ms(const struct sim_world *w)
 {
 	for (unsigned i = 0; i < w->plan.fault_count; i++)
-		if (w->plan.faults[i].kind == SIM_HOST_REBOOT || w->plan.faults[i].kind == SIM_DB_AWAY)
+		if (w->plan.faults[i].kind == SIM_HOST_REBOOT ||
+		    w->plan.faults[i].kind == SIM_DB_AWAY)
 			return SETTLE_REBOOT_MS;
 	return w->plan.fault_count == 0 ? SETTLE_MS : SETTLE_HURT_MS;
 }
@@ -309,8 +312,7 @@ run_once(struct sim_world *w, const struct sim_plan *plan, struct sim_tally *tal
 	w->before = w->db;
 	w->run = w->state.last_run + 1;
 	sim_co_start(w);
-	for (unsigned i = 0; i < SIM_NODES; i++)
-		sim_node_start(w, i);
+	for (unsigned i = 0; i < SIM_NODES; i++) sim_node_start(w, i);
 	sim_later(w, 500, (struct sim_event){ .kind = SIM_EV_VISITORS });
 	over = loop(w, tally);
 	if (w->violation[0] == '\0' && !over) sim_violate(w, "stuck: the run never ends");
@@ -328,8 +330,7 @@ make_rest(struct sim_world *w)
 	struct sim_tally none = { .runs = 0 };
 
 	if (served.made) return;
-	if (run_once(w, &startup, &none) != 0)
-		fprintf(stderr, "%s\n", w->violation);
+	if (run_once(w, &startup, &none) != 0) fprintf(stderr, "%s\n", w->violation);
 	CHECK(w->violation[0] == '\0');
 	keep(w, &served);
 	tear_down(w);

@@ -22,43 +22,43 @@
 #define SIM_NEW "2.2.16"
 
 /* Every fault that the world knows; X(name, about a node or gate, lasts ms). */
-#define SIM_FAULT_KINDS(X)                                                                         \
-	X(CO_CRASH, 1, 300)          /* before the effect */                                       \
-	X(CO_CRASH_AFTER, 1, 300)                                                                  \
-	X(CO_CRASH_LONG, 1, 90000)                                                                 \
-	X(JOURNAL_REFUSES, 1, 1)                                                                   \
-	X(JOURNAL_REFUSES_LONG, 1, 8000)                                                           \
-	X(AGENT_CRASH, SIM_NODES, 400)                                                             \
-	X(AGENT_CRASH_AFTER, SIM_NODES, 400)                                                       \
-	X(HOST_REBOOT, SIM_NODES, 20000)                                                           \
-	X(APP_DIES, SIM_NODES, 0)                                                                  \
-	X(CUT_SHORT, SIM_NODES, 5000)                                                              \
-	X(CUT_LONG, SIM_NODES, 4000000)                                                            \
-	X(LOSE_ASK, SIM_NODES, 0)                                                                  \
-	X(LATE_ASK, SIM_NODES, 30000)                                                              \
-	X(DOUBLE_ASK, SIM_NODES, 25000)                                                            \
-	X(LOSE_REPORT, SIM_NODES, 0)                                                               \
-	X(LATE_REPORT, SIM_NODES, 15000)                                                           \
-	X(GATE_RESTART, SIM_GATES, 2000)                                                           \
-	X(GATE_CUT_SHORT, SIM_GATES, 5000)                                                         \
-	X(GATE_CUT_LONG, SIM_GATES, 4000000)                                                       \
-	X(GATE_DOUBLE_ASK, SIM_GATES, 25000)                                                       \
-	X(GATE_LOSE_ASK, SIM_GATES, 0)                                                             \
-	X(JOB_FAILS, 1, 0)                                                                         \
-	X(JOB_FAILS_AFTER, 1, 0)     /* carried out, and told as failed */                         \
-	X(JOB_HANGS, 1, 0)                                                                         \
-	X(DUMP_IS_BAD, 1, 0)                                                                       \
-	X(DB_AWAY, 1, 20000)                                                                       \
-	X(MIGRATION_FAILS, 1, 0)                                                                   \
-	X(MIGRATION_SLOW, 1, 900000)                                                               \
-	X(START_FAILS, SIM_NODES, 0)                                                               \
-	X(WONT_STOP, SIM_NODES, 0)   /* ends on KILL only */                                       \
-	X(WONT_DIE, SIM_NODES, 600000)                                                             \
-	X(FETCH_FAILS, SIM_NODES, 0)                                                               \
-	X(DISK_FAILS, SIM_NODES, 3000) /* link, snapshot, restore, sweep */                        \
-	X(PERSIST_FAILS, SIM_NODES, 5000)                                                          \
-	X(PERSON_ABORTS, 1, 0)                                                                     \
-	X(PERSON_PAUSES, 1, 4000)                                                                  \
+#define SIM_FAULT_KINDS(X)                                                  \
+	X(CO_CRASH, 1, 300) /* before the effect */                         \
+	X(CO_CRASH_AFTER, 1, 300)                                           \
+	X(CO_CRASH_LONG, 1, 90000)                                          \
+	X(JOURNAL_REFUSES, 1, 1)                                            \
+	X(JOURNAL_REFUSES_LONG, 1, 8000)                                    \
+	X(AGENT_CRASH, SIM_NODES, 400)                                      \
+	X(AGENT_CRASH_AFTER, SIM_NODES, 400)                                \
+	X(HOST_REBOOT, SIM_NODES, 20000)                                    \
+	X(APP_DIES, SIM_NODES, 0)                                           \
+	X(CUT_SHORT, SIM_NODES, 5000)                                       \
+	X(CUT_LONG, SIM_NODES, 4000000)                                     \
+	X(LOSE_ASK, SIM_NODES, 0)                                           \
+	X(LATE_ASK, SIM_NODES, 30000)                                       \
+	X(DOUBLE_ASK, SIM_NODES, 25000)                                     \
+	X(LOSE_REPORT, SIM_NODES, 0)                                        \
+	X(LATE_REPORT, SIM_NODES, 15000)                                    \
+	X(GATE_RESTART, SIM_GATES, 2000)                                    \
+	X(GATE_CUT_SHORT, SIM_GATES, 5000)                                  \
+	X(GATE_CUT_LONG, SIM_GATES, 4000000)                                \
+	X(GATE_DOUBLE_ASK, SIM_GATES, 25000)                                \
+	X(GATE_LOSE_ASK, SIM_GATES, 0)                                      \
+	X(JOB_FAILS, 1, 0)                                                  \
+	X(JOB_FAILS_AFTER, 1, 0) /* carried out, and told as failed */      \
+	X(JOB_HANGS, 1, 0)                                                  \
+	X(DUMP_IS_BAD, 1, 0)                                                \
+	X(DB_AWAY, 1, 20000)                                                \
+	X(MIGRATION_FAILS, 1, 0)                                            \
+	X(MIGRATION_SLOW, 1, 900000)                                        \
+	X(START_FAILS, SIM_NODES, 0)                                        \
+	X(WONT_STOP, SIM_NODES, 0) /* ends on KILL only */                  \
+	X(WONT_DIE, SIM_NODES, 600000)                                      \
+	X(FETCH_FAILS, SIM_NODES, 0)                                        \
+	X(DISK_FAILS, SIM_NODES, 3000) /* link, snapshot, restore, sweep */ \
+	X(PERSIST_FAILS, SIM_NODES, 5000)                                   \
+	X(PERSON_ABORTS, 1, 0)                                              \
+	X(PERSON_PAUSES, 1, 4000)                                           \
 	X(PERSON_REJECTS, 1, 0)
 
 #define X(name, targets, lasts) SIM_##name,
@@ -72,8 +72,8 @@ int64_t sim_fault_lasts(enum sim_fault_kind kind);
 struct sim_fault {
 	enum sim_fault_kind kind;
 	unsigned target;
-	unsigned effect;  /* fires at this effect, when not 0 */
-	unsigned step;    /* else when the run has entered this many rows */
+	unsigned effect; /* fires at this effect, when not 0 */
+	unsigned step;	 /* else when the run has entered this many rows */
 	bool fired;
 };
 
@@ -81,14 +81,23 @@ struct sim_fault {
 struct sim_plan {
 	const char *procedure;
 	bool open_first, no_backup, approve, page;
-	bool empty;               /* startup on an empty database; else the cluster serves */
+	bool empty; /* startup on an empty database; else the cluster serves */
 	unsigned fault_count;
 	struct sim_fault faults[SIM_FAULTS];
 	uint64_t seed;
 };
 
-enum sim_phase { SIM_DEAD, SIM_BOOTS, SIM_WAITS_FOR_DB, SIM_INSTALLS, SIM_MIGRATES, SIM_LOADS,
-		 SIM_READY, SIM_SICK, SIM_BROKEN };
+enum sim_phase {
+	SIM_DEAD,
+	SIM_BOOTS,
+	SIM_WAITS_FOR_DB,
+	SIM_INSTALLS,
+	SIM_MIGRATES,
+	SIM_LOADS,
+	SIM_READY,
+	SIM_SICK,
+	SIM_BROKEN
+};
 
 struct sim_app {
 	enum sim_phase phase;
@@ -104,13 +113,13 @@ struct sim_node {
 	struct ag_env env;
 	struct sim_world *world;
 	unsigned index, life;
-	bool dead;            /* the agent crashed inside the present event */
-	bool link;            /* the network */
-	bool up;              /* connected, as both sides see it */
+	bool dead; /* the agent crashed inside the present event */
+	bool link; /* the network */
+	bool up;   /* connected, as both sides see it */
 	bool lose_ask, late_ask, double_ask, lose_report, late_report;
 	bool fetch_fails, start_fails;
 	int64_t disk_fails_until, persist_fails_until;
-	bool has_new;         /* the new release is on its disk */
+	bool has_new; /* the new release is on its disk */
 	char current[FM_VERSION_SIZE];
 	bool has_memory;
 	struct ag_memory memory;
@@ -123,7 +132,7 @@ struct sim_gate {
 	unsigned index, life;
 	bool link, up, lose_ask, double_ask;
 	enum fm_gate_mode mode;
-	struct fm_gate_ask ask;    /* on disk */
+	struct fm_gate_ask ask; /* on disk */
 	struct fm_voice highest;
 	unsigned in_flight, websockets;
 };
@@ -131,7 +140,7 @@ struct sim_gate {
 struct sim_db {
 	bool installed, fenced, away;
 	char version[FM_VERSION_SIZE];
-	uint64_t data;   /* raised by visitors' writes */
+	uint64_t data;	 /* raised by visitors' writes */
 	uint64_t schema; /* raised by installs and migrations */
 	uint64_t epoch;
 };
@@ -163,7 +172,7 @@ struct sim_world {
 	bool co_dead;
 	int64_t co_tick_at;
 	bool has_state;
-	struct co_state state;     /* the journal */
+	struct co_state state; /* the journal */
 	int64_t journal_refuses_until;
 	bool journal_refuses_once;
 	uint64_t job_serial;
@@ -178,7 +187,7 @@ struct sim_world {
 	struct sim_db before;
 	struct sim_db at_close;
 	bool closed_seen;
-	bool touched_anything;     /* an application was stopped or started, a gate changed */
+	bool touched_anything; /* an application was stopped or started, a gate changed */
 	uint64_t run;
 	unsigned retries, halts;
 	bool person_busy;
@@ -201,10 +210,26 @@ void sim_violate(struct sim_world *world, const char *fmt, ...)
 
 /* The parts of the world. */
 enum sim_kind {
-	SIM_EV_TICK, SIM_EV_NODE_TICK, SIM_EV_ASK, SIM_EV_REPORT, SIM_EV_GATE_ASK, SIM_EV_GATE_REPORT,
-	SIM_EV_JOB, SIM_EV_APP, SIM_EV_ANSWER, SIM_EV_CO_START, SIM_EV_NODE_START, SIM_EV_GATE_START,
-	SIM_EV_LINK, SIM_EV_GATE_LINK, SIM_EV_LOST, SIM_EV_GATE_LOST, SIM_EV_DB_BACK, SIM_EV_VISITORS,
-	SIM_EV_PERSON, SIM_EV_TRAFFIC,
+	SIM_EV_TICK,
+	SIM_EV_NODE_TICK,
+	SIM_EV_ASK,
+	SIM_EV_REPORT,
+	SIM_EV_GATE_ASK,
+	SIM_EV_GATE_REPORT,
+	SIM_EV_JOB,
+	SIM_EV_APP,
+	SIM_EV_ANSWER,
+	SIM_EV_CO_START,
+	SIM_EV_NODE_START,
+	SIM_EV_GATE_START,
+	SIM_EV_LINK,
+	SIM_EV_GATE_LINK,
+	SIM_EV_LOST,
+	SIM_EV_GATE_LOST,
+	SIM_EV_DB_BACK,
+	SIM_EV_VISITORS,
+	SIM_EV_PERSON,
+	SIM_EV_TRAFFIC,
 };
 
 struct sim_event {
@@ -222,7 +247,7 @@ uint64_t sim_random(struct sim_world *world, uint64_t below);
 void sim_effect(struct sim_world *world);
 void sim_fire(struct sim_world *world, struct sim_fault *fault);
 
-void sim_co_setup(struct sim_world *world);        /* coordinator.c */
+void sim_co_setup(struct sim_world *world); /* coordinator.c */
 void sim_co_start(struct sim_world *world);
 void sim_co_bury(struct sim_world *world);
 void sim_co_event(struct sim_world *world, const struct sim_event *event);

@@ -15,13 +15,17 @@ from .services import Postgres, Redis
 
 
 class Stage:
-    """What stands before any program of ours runs: services, nodes with their first release."""
+    """What stands before any program of ours runs: services, nodes with their first release. A server
+    that is lent (postgres=) is emptied first and outlives the stage."""
 
-    def __init__(self, real=False, count=3, folder=None, redis=None, releases=(BASE_VERSION,)):
+    def __init__(self, real=False, count=3, folder=None, redis=None, releases=(BASE_VERSION,), postgres=None):
         self.folder = pathlib.Path(folder) if folder else place.make_folder()
         self.id = self.folder.name
         self.app = RealNocoBase(self.folder) if real else StandIn(self.folder)
-        self.postgres = Postgres(self.folder / "postgres", durable=real)
+        self._is_lent = postgres is not None
+        if postgres:
+            postgres.reset()
+        self.postgres = postgres or Postgres(self.folder / "postgres", durable=real)
         self.redis = Redis(self.folder / "redis") if (real if redis is None else redis) else None
         self.storage = self.folder / "storage"
         for part in ("uploads", "plugins"):
@@ -49,7 +53,7 @@ class Stage:
         place.kill_processes_with(f"FERMATA_STAGE={self.id}")
 
     def services(self):
-        return [service for service in (self.postgres, self.redis) if service]
+        return [service for service in (None if self._is_lent else self.postgres, self.redis) if service]
 
     def _close_services(self):
         self.kill_apps()

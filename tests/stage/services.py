@@ -110,6 +110,14 @@ class Postgres:
         self.query(f'drop database if exists "{name}" with (force)')
         self.query(f'create database "{name}" owner {ROLE}' + (f' template "{template}"' if template else ""))
 
+    def reset(self):
+        """As after __init__: one empty database, the role may log in."""
+        for name in self.databases():
+            if name != "postgres":
+                self.query(f'drop database "{name}" with (force)')
+        self.query(f"alter role {ROLE} login")
+        self.fresh_database()
+
     def databases(self):
         return [row[0] for row in self.query("select datname from pg_database where not datistemplate")]
 

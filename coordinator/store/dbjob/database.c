@@ -72,18 +72,18 @@ db_mark(struct db_job *job, const char *name, const char *mark, struct fm_err *e
 }
 
 /* Name $2 like database $1; without one, like template1 but of the application's role $3. */
-#define CREATE_LIKE                                                                                \
-	"select format('create database %I owner %I template template0 encoding %L "               \
-	"lc_collate %L lc_ctype %L%s%s%s', $2::text, "                                             \
-	"case datname when 'template1' then $3 else pg_get_userbyid(datdba) end, "                 \
-	"pg_encoding_to_char(encoding), datcollate, datctype, "                                    \
+#define CREATE_LIKE                                                                  \
+	"select format('create database %I owner %I template template0 encoding %L " \
+	"lc_collate %L lc_ctype %L%s%s%s', $2::text, "                               \
+	"case datname when 'template1' then $3 else pg_get_userbyid(datdba) end, "   \
+	"pg_encoding_to_char(encoding), datcollate, datctype, "                      \
 	"case spcname when 'pg_default' then '' else format(' tablespace %I', spcname) end, "
-#define PROVIDER(locale)                                                                           \
-	"case datlocprovider when 'i' then format(' locale_provider icu icu_locale %L', " locale   \
-	") when 'b' then format(' locale_provider builtin builtin_locale %L', " locale             \
+#define PROVIDER(locale)                                                                         \
+	"case datlocprovider when 'i' then format(' locale_provider icu icu_locale %L', " locale \
+	") when 'b' then format(' locale_provider builtin builtin_locale %L', " locale           \
 	") else '' end, ' strategy wal_log'"
-#define CREATE_FROM                                                                                \
-	") from pg_database join pg_tablespace t on t.oid = dattablespace "                        \
+#define CREATE_FROM                                                         \
+	") from pg_database join pg_tablespace t on t.oid = dattablespace " \
 	"where datname in ($1, 'template1') order by datname <> $1 limit 1"
 
 /* By the server's version: what names the locale, and whether pages go through the log, which saves

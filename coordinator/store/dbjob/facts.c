@@ -15,7 +15,8 @@
 static const char setup[] =
 	"set search_path = ''; set timezone = 'UTC'; set datestyle = 'ISO'; set intervalstyle = "
 	"'postgres'; set extra_float_digits = 3; set bytea_output = 'hex'; set row_security = off; "
-	"set statement_timeout = 0; set lock_timeout = 0; set default_transaction_read_only = on; ";
+	"set statement_timeout = 0; set lock_timeout = 0; set jit = off; "
+	"set default_transaction_read_only = on; ";
 
 #define USERS "n.nspname !~ '^pg_' and n.nspname <> 'information_schema'"
 #define SUM(name, columns, from)                                                                 \

@@ -67,13 +67,16 @@ refuse_prepared(struct db_job *job, struct fm_err *err)
 		db_field(result, 0, 0), db_field(result, 0, 1));
 }
 
+/* The number of a closing is never used twice, not even when the table was lost: what a restore
+ * point or a failed database says of it must not come true by chance. */
 static int
 close_role(struct db_job *job, struct fm_err *err)
 {
 	if (db_run(&job->admin, err, "begin") < 0 || db_guard_check(job, err) < 0) return -1;
 	if (job->may_login &&
 	    db_run(&job->admin, err,
-		   "update public.fermata_epoch set fences = fences + 1 where cluster = '%s'",
+		   "update public.fermata_epoch set fences = greatest(fences + 1, "
+		   "extract(epoch from clock_timestamp())::bigint) where cluster = '%s'",
 		   job->order->cluster) < 0)
 		return -1;
 	if (db_run(&job->admin, err, "alter role \"%s\" nologin", job->order->role) < 0)

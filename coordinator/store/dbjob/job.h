@@ -17,7 +17,7 @@
 
 /* PostgreSQL's own limit for names, and what we put before and after the application's database. */
 #define DB_NAME_SIZE 64
-#define DB_NAME_MOST 40
+#define DB_NAME_MOST 38
 
 struct db_job {
 	const Fermata__JobOrder *order;

@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/mono.h"
 #include "base/text.h"
+#include "wire/ask.h"
 
 #define CONNECT_MS 3000
 
@@ -67,7 +68,7 @@ drop_state(char *text, const char *state)
 static int
 refuse(struct db_link *link, struct fm_err *err)
 {
-	char text[sizeof err->text];
+	char text[FM_TEXT_SIZE];
 	char *location;
 
 	tidy(text, sizeof text, PQerrorMessage(link->conn));
@@ -151,7 +152,7 @@ judge(struct db_link *link, PGresult *result, struct fm_err *err)
 {
 	ExecStatusType status = PQresultStatus(result);
 	const char *said, *more;
-	char text[sizeof err->text];
+	char text[FM_TEXT_SIZE];
 
 	if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY)
 		return result;

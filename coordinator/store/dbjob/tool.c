@@ -19,7 +19,7 @@
 #define ARGS_MAX 24
 #define CANNOT_RUN 127
 
-/* What a child says; the end of it is what counts. */
+/* What a child says, as far as it matters. */
 struct said {
 	char text[400];
 	size_t used;
@@ -128,6 +128,35 @@ say_progress(struct db_job *job, const struct db_tool *tool, int64_t began)
 		db_progress(job, "%s for %s", tool->says, took);
 }
 
+/* Room for more: what came before the first error goes, then what came long after it. */
+static void
+make_room(struct said *said)
+{
+	size_t half = sizeof said->text / 2;
+	const char *from;
+
+	if (said->used < sizeof said->text - 1) return;
+	said->text[said->used] = '\0';
+	from = strstr(said->text, "error: ");
+	if (!from) from = said->text + half;
+	said->used -= (size_t)(from - said->text);
+	memmove(said->text, from, said->used);
+	if (said->used > half) said->used = half;
+}
+
+static void
+tidy(struct said *said)
+{
+	const char *error;
+
+	while (said->used > 0 && said->text[said->used - 1] == '\n') said->used--;
+	said->text[said->used] = '\0';
+	error = strstr(said->text, "error: ");
+	if (error) memmove(said->text, error + 7, strlen(error + 7) + 1);
+	for (char *c = said->text; *c; c++)
+		if (*c == '\n') *c = ' ';
+}
+
 /* Until the child has closed its standard error. */
 static void
 listen_to(struct db_job *job, const struct db_tool *tool, int fd, struct said *said)
@@ -141,18 +170,12 @@ listen_to(struct db_job *job, const struct db_tool *tool, int fd, struct said *s
 
 		if (ready == 0) say_progress(job, tool, began);
 		if (ready <= 0) continue;
-		if (said->used > sizeof said->text / 2) {
-			said->used -= sizeof said->text / 2;
-			memmove(said->text, said->text + sizeof said->text / 2, said->used);
-		}
+		make_room(said);
 		n = read(fd, said->text + said->used, sizeof said->text - 1 - said->used);
 		if (n == 0 || (n < 0 && errno != EINTR)) break;
 		if (n > 0) said->used += (size_t)n;
 	}
-	while (said->used > 0 && said->text[said->used - 1] == '\n') said->used--;
-	said->text[said->used] = '\0';
-	for (char *c = said->text; *c; c++)
-		if (*c == '\n') *c = ' ';
+	tidy(said);
 }
 
 int

@@ -11,40 +11,37 @@
 #include "base/text.h"
 #include "folder.h"
 
-static struct ag_saved
+static struct ag_memory
 some_state(void)
 {
-	struct ag_saved saved;
+	struct ag_memory saved;
 
 	memset(&saved, 0, sizeof(saved));
-	saved.memory.ask = made_up_ask(9, FM_APP_GOAL_RUNNING, "2.2.16");
-	saved.memory.has_ask = true;
-	saved.memory.ask.voice.epoch = UINT64_MAX;
-	saved.memory.ask.run = 3;
-	saved.memory.ask.start = FM_START_MIGRATE;
-	FM_COPY(saved.memory.ask.snapshot, "rp-3-0");
-	saved.memory.ask.keep_count = 2;
-	FM_COPY(saved.memory.ask.keep[0], "2.2.15");
-	FM_COPY(saved.memory.ask.keep[1], "2.2.16");
-	saved.memory.ask.start_serial = 7;
-	saved.memory.restored_serial = 5;
-	FM_COPY(saved.memory.running, "2.2.16");
-	saved.pid = 4711;
-	saved.born = 123456;
-	FM_COPY(saved.boot, "6c1d0a3e-0000");
+	saved.ask = made_up_ask(9, FM_APP_GOAL_RUNNING, "2.2.16");
+	saved.has_ask = true;
+	saved.ask.voice.epoch = UINT64_MAX;
+	saved.ask.run = 3;
+	saved.ask.start = FM_START_MIGRATE;
+	FM_COPY(saved.ask.snapshot, "rp-3-0");
+	saved.ask.keep_count = 2;
+	FM_COPY(saved.ask.keep[0], "2.2.15");
+	FM_COPY(saved.ask.keep[1], "2.2.16");
+	saved.ask.start_serial = 7;
+	saved.restored_serial = 5;
+	FM_COPY(saved.running, "2.2.16");
 	return saved;
 }
 
 static void
 test_state_round(void **state)
 {
-	struct ag_saved saved = some_state(), back;
+	struct ag_memory saved = some_state(), back;
 	struct stat st;
 	struct fm_err err;
 
 	(void)state;
 	assert_int_equal(ag_state_read(folder_path("s"), &back, &err), 0);
-	assert_false(back.memory.has_ask);
+	assert_false(back.has_ask);
 	assert_int_equal(ag_state_write(folder_path("s"), &saved, &err), 0);
 	assert_int_equal(ag_state_read(folder_path("s"), &back, &err), 1);
 	assert_memory_equal(&saved, &back, sizeof(saved));
@@ -57,7 +54,7 @@ test_state_round(void **state)
 static void
 test_state_damaged(void **state)
 {
-	struct ag_saved saved = some_state(), back;
+	struct ag_memory saved = some_state(), back;
 	char text[16384];
 	size_t len;
 	struct fm_err err;
@@ -72,7 +69,7 @@ test_state_damaged(void **state)
 		text[i] = (char)(kept ^ 1);
 		folder_write("s", text);
 		assert_int_equal(ag_state_read(folder_path("s"), &back, &err), -1);
-		assert_false(back.memory.has_ask);
+		assert_false(back.has_ask);
 		text[i] = '\0';
 		folder_write("s", text);
 		assert_int_equal(ag_state_read(folder_path("s"), &back, &err), -1);
@@ -86,17 +83,17 @@ test_state_damaged(void **state)
 static void
 test_state_not_written(void **state)
 {
-	struct ag_saved saved = some_state(), back;
+	struct ag_memory saved = some_state(), back;
 	struct fm_err err;
 
 	(void)state;
 	assert_int_equal(ag_state_write(folder_path("s"), &saved, &err), 0);
 	/* The temporary file cannot be made: the old state stays whole. */
 	assert_int_equal(mkdir(folder_path("s.new"), 0755), 0);
-	saved.memory.starts = 99;
+	saved.starts = 99;
 	assert_int_equal(ag_state_write(folder_path("s"), &saved, &err), -1);
 	assert_int_equal(ag_state_read(folder_path("s"), &back, &err), 1);
-	assert_int_equal(back.memory.starts, 0);
+	assert_int_equal(back.starts, 0);
 	assert_int_equal(ag_state_read(folder_path("s/under"), &back, &err), -1);
 }
 

@@ -35,7 +35,8 @@ ask_node(void *ctx, unsigned node, const struct fm_agent_ask *ask)
 	struct run_world *w = ctx;
 
 	w->node_asks++;
-	if (fm_voice_compare(w->journal.nodes[node].voice, ask->voice) != 0) w->asked_before_commit++;
+	if (fm_voice_compare(w->journal.nodes[node].voice, ask->voice) != 0)
+		w->asked_before_commit++;
 }
 
 static void
@@ -82,8 +83,7 @@ run_world_new(void)
 	FM_COPY(w->config.nodes[0], "app1");
 	FM_COPY(w->config.nodes[1], "app2");
 	FM_COPY(w->config.gates[0], "gate1");
-	for (unsigned i = 0; i < CO_LIMITS; i++)
-		w->config.limits_ms[i] = 10000;
+	for (unsigned i = 0; i < CO_LIMITS; i++) w->config.limits_ms[i] = 10000;
 	w->job_answers = true;
 	w->result.ok = w->result.installed = true;
 	w->app[0] = w->app[1] = FM_APP_READY;
@@ -113,7 +113,8 @@ static void
 obey_node(struct run_world *w, unsigned i)
 {
 	struct fm_agent_ask ask = co_core_state(w->core)->nodes[i];
-	struct fm_agent_report report = { .voice = ask.voice, .app = FM_APP_STOPPED,
+	struct fm_agent_report report = { .voice = ask.voice,
+					  .app = FM_APP_STOPPED,
 					  .swept_seq = ask.voice.seq,
 					  .restored_serial = ask.restore_serial,
 					  .release_count = 2 };
@@ -137,8 +138,7 @@ run_world_obey(struct run_world *w)
 {
 	struct fm_gate_report report = { .workers = 1 };
 
-	for (unsigned i = 0; i < w->config.node_count; i++)
-		obey_node(w, i);
+	for (unsigned i = 0; i < w->config.node_count; i++) obey_node(w, i);
 	report.voice = co_core_state(w->core)->gate.voice;
 	report.mode = co_core_state(w->core)->gate.mode;
 	co_on_gate_report(w->core, 0, &report, w->now);
@@ -174,8 +174,7 @@ run_world_serve(struct run_world *w)
 {
 	run_world_obey(w);
 	(void)run_world_begin(w, "startup", "2.2.15", true);
-	for (unsigned i = 0; i < 20; i++)
-		run_world_obey(w);
+	for (unsigned i = 0; i < 20; i++) run_world_obey(w);
 }
 
 void

@@ -14,7 +14,8 @@ test_all_tables_keep_the_rules(void **state)
 
 	(void)state;
 	for (; co_procedures[count] != NULL; count++)
-		if (!co_procedure_check(co_procedures[count], why, sizeof(why))) fail_msg("%s", why);
+		if (!co_procedure_check(co_procedures[count], why, sizeof(why)))
+			fail_msg("%s", why);
 	assert_int_equal(count, 8);
 }
 
@@ -28,14 +29,16 @@ expect_fault(const struct co_step *steps, const struct co_step *recovery, const 
 	if (strstr(why, part) == NULL) fail_msg("\"%s\" does not say \"%s\"", why, part);
 }
 
-#define GOOD                                                                                       \
-	.scope = CO_GATES, .ask = co_ask_close, .done = co_is_closed, .limit = CO_LIMIT_CLOSE,     \
+#define GOOD                                                                                   \
+	.scope = CO_GATES, .ask = co_ask_close, .done = co_is_closed, .limit = CO_LIMIT_CLOSE, \
 	.fails = CO_HALT, .says = "close"
 
 static void
 test_each_rule_is_looked_at(void **state)
 {
-	static const struct co_step twice[] = { { .name = "a", GOOD }, { .name = "a", GOOD }, { 0 } };
+	static const struct co_step twice[] = { { .name = "a", GOOD },
+						{ .name = "a", GOOD },
+						{ 0 } };
 	static const struct co_step silent[] = {
 		{ .name = "a", .scope = CO_GATES, .done = co_is_closed, .fails = CO_HALT }, { 0 }
 	};
@@ -45,16 +48,26 @@ test_each_rule_is_looked_at(void **state)
 	static const struct co_step jobless[] = {
 		{ .name = "a", .scope = CO_STORE, .fails = CO_HALT, .says = "x" }, { 0 }
 	};
-	static const struct co_step lost[] = {
-		{ .name = "a", .scope = CO_GATES, .done = co_is_closed, .fails = CO_BACK,
-		  .back = "nowhere", .says = "x" }, { 0 }
-	};
-	static const struct co_step late[] = {
-		{ .name = "open", .scope = CO_GATES, .done = co_is_open, .note = co_note_opened,
-		  .limit = CO_LIMIT_OPEN, .fails = CO_HALT, .says = "x" },
-		{ .name = "then", .scope = CO_GATES, .done = co_is_open, .fails = CO_BACK, .says = "x" },
-		{ 0 }
-	};
+	static const struct co_step lost[] = { { .name = "a",
+						 .scope = CO_GATES,
+						 .done = co_is_closed,
+						 .fails = CO_BACK,
+						 .back = "nowhere",
+						 .says = "x" },
+					       { 0 } };
+	static const struct co_step late[] = { { .name = "open",
+						 .scope = CO_GATES,
+						 .done = co_is_open,
+						 .note = co_note_opened,
+						 .limit = CO_LIMIT_OPEN,
+						 .fails = CO_HALT,
+						 .says = "x" },
+					       { .name = "then",
+						 .scope = CO_GATES,
+						 .done = co_is_open,
+						 .fails = CO_BACK,
+						 .says = "x" },
+					       { 0 } };
 
 	(void)state;
 	expect_fault(twice, NULL, "not unique");

@@ -170,8 +170,7 @@ test_a_limit_ends_a_row(void **state)
 
 	run_world_serve(w);
 	assert_int_equal(run_world_begin(w, "page on", "", false), 0);
-	for (unsigned i = 0; i < 11; i++)
-		run_world_pass(w, 1000);
+	for (unsigned i = 0; i < 11; i++) run_world_pass(w, 1000);
 	assert_int_equal(run_world_run(w)->end, CO_END_REFUSED);
 }
 
@@ -191,8 +190,7 @@ test_progress_moves_the_limit(void **state)
 		run_world_pass(w, 1000);
 	}
 	assert_string_equal(run_world_run(w)->step, "start first");
-	for (unsigned i = 0; i < 11; i++)
-		run_world_pass(w, 1000);
+	for (unsigned i = 0; i < 11; i++) run_world_pass(w, 1000);
 	assert_true(run_world_run(w)->recovering);
 }
 
@@ -233,14 +231,12 @@ test_restart_goes_node_by_node(void **state)
 	assert_int_equal(co_core_state(w->core)->nodes[0].app, FM_APP_GOAL_STOPPED);
 	assert_int_equal(co_core_state(w->core)->nodes[1].app, FM_APP_GOAL_RUNNING);
 	assert_string_equal(co_core_state(w->core)->gate.drained[0], "app1");
-	for (unsigned i = 0; i < 20 && run_world_run(w)->subject == 0; i++)
-		run_world_obey(w);
+	for (unsigned i = 0; i < 20 && run_world_run(w)->subject == 0; i++) run_world_obey(w);
 	run_world_until(w, "stop one");
 	assert_int_equal(run_world_run(w)->subject, 1);
 	assert_int_equal(co_core_state(w->core)->nodes[0].app, FM_APP_GOAL_RUNNING);
 	assert_int_equal(co_core_state(w->core)->nodes[1].app, FM_APP_GOAL_STOPPED);
-	for (unsigned i = 0; i < 10; i++)
-		run_world_obey(w);
+	for (unsigned i = 0; i < 10; i++) run_world_obey(w);
 	assert_int_equal(run_world_run(w)->end, CO_END_DONE);
 }
 

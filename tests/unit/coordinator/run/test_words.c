@@ -99,8 +99,7 @@ test_pause_stands_still_between_rows(void **state)
 	assert_int_equal(say(w, CO_VERB_PAUSE), 0);
 	run_world_obey(w);
 	assert_int_equal(run_world_run(w)->state, CO_RUN_PAUSED);
-	for (unsigned i = 0; i < 30; i++)
-		run_world_pass(w, 1000);
+	for (unsigned i = 0; i < 30; i++) run_world_pass(w, 1000);
 	assert_int_equal(run_world_run(w)->state, CO_RUN_PAUSED);
 	assert_int_equal(say(w, CO_VERB_RESUME), 0);
 	run_world_until(w, "sweep");
@@ -156,7 +155,8 @@ test_a_halted_run_can_be_rolled_back_or_given_up(void **state)
 	run_world_until(w, "start first");
 	w->app[0] = FM_APP_FAILED;
 	run_world_obey(w);
-	assert_int_equal(run_world_begin(w, "stop", "", false), -1); /* a halted run locks the cluster */
+	assert_int_equal(run_world_begin(w, "stop", "", false),
+			 -1); /* a halted run locks the cluster */
 	assert_int_equal(say(w, CO_VERB_ROLLBACK), 0);
 	assert_true(run_world_run(w)->recovering);
 	run_world_until(w, "start first");
@@ -180,8 +180,7 @@ test_maintenance_is_held_and_ended(void **state)
 	assert_int_equal(co_core_state(w->core)->nodes[0].run, 0);
 	assert_int_equal(say(w, CO_VERB_APPROVE), -1);
 	assert_int_equal(say(w, CO_VERB_END), 0);
-	for (unsigned i = 0; i < 10; i++)
-		run_world_obey(w);
+	for (unsigned i = 0; i < 10; i++) run_world_obey(w);
 	assert_int_equal(run_world_run(w)->end, CO_END_DONE);
 	assert_int_equal(co_core_state(w->core)->gate.mode, FM_GATE_OPEN);
 }
