@@ -12,7 +12,8 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const int statuses[] = { 0, 200, 301, 404, 500, 502, 503, 504 };
-	static const char *const paths[] = { "error.code", "error.command.name", "data.version", "a" };
+	static const char *const paths[] = { "error.code", "error.command.name", "data.version",
+					     "a" };
 	const char *body = (const char *)data + 1;
 	char text[FM_TEXT_SIZE], small[3];
 	enum ag_health health;

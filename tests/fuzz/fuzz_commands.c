@@ -30,7 +30,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	_cleanup_free_ char *text = fm_new(char, size + 1);
-	char *argv[WORDS + 1] = { (char *)(uintptr_t)"fermata" };
+	char *argv[WORDS + 1] = { (char *)(uintptr_t) "fermata" };
 	struct co_parsed parsed;
 	struct fm_err err;
 	char typed[4000];

@@ -159,6 +159,10 @@ fire_work(struct sim_world *w, const struct sim_fault *f)
 	case SIM_DUMP_IS_BAD:
 		w->dump_is_bad = true;
 		return;
+	case SIM_DB_MOVES:
+		/* After this event: nobody can guard the moment between a look and its start. */
+		event_in(w, 0, SIM_EV_DB_MOVES, 0, f->target);
+		return;
 	case SIM_DB_AWAY:
 		w->db.away = true;
 		event_in(w, sim_fault_lasts(f->kind), SIM_EV_DB_BACK, 0, 0);

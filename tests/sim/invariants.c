@@ -52,6 +52,7 @@ check_gates(struct sim_world *w)
 static void
 check_served(struct sim_world *w)
 {
+	if (w->db.moved) return;
 	for (unsigned i = 0; i < SIM_GATES; i++) {
 		const struct sim_gate *g = &w->gates[i];
 
@@ -112,6 +113,11 @@ sim_check_spawn(struct sim_world *w, unsigned node, const char *release, enum fm
 	bool same = w->db.installed && fm_is_equal(release, w->db.version);
 
 	if (w->db.fenced) sim_violate(w, "I8: app%u starts on a fenced database", node + 1);
+	/* What a crash now would bring back must know of this start, and of the ask it is for. */
+	if (!fm_is_equal(w->nodes[node].memory.running, release) ||
+	    fm_voice_compare(w->nodes[node].memory.ask.voice,
+			     ag_core_memory(w->nodes[node].core)->ask.voice) != 0)
+		sim_violate(w, "I5: app%u starts on the strength of what is not written", node + 1);
 	if (!fm_is_equal(release, w->nodes[node].current))
 		sim_violate(w, "I8: app%u starts %s while current names %s", node + 1, release,
 			    w->nodes[node].current);
@@ -135,7 +141,7 @@ sim_check_migration(struct sim_world *w, unsigned node)
 	if (node != w->state.run.first)
 		sim_violate(w, "I4: app%u migrates, and is not the first node", node + 1);
 	if (!w->db.installed || fm_is_equal(app->release, w->db.version)) return;
-	if (w->plan.no_backup) return;
+	if (w->plan.no_backup || w->db.moved) return;
 	point = sim_point_find(w, w->state.run.restore_point);
 	if (point == NULL || !point->verified)
 		sim_violate(w, "I3: app%u migrates without a verified restore point", node + 1);
@@ -209,7 +215,7 @@ must_heal(const struct sim_world *w)
 	enum sim_fault_kind kind = w->plan.fault_count == 0 ? SIM_LOSE_ASK : w->plan.faults[0].kind;
 
 	return w->plan.fault_count <= 1 && !w->plan.no_backup && kind != SIM_CUT_LONG &&
-	       kind != SIM_GATE_CUT_LONG && kind != SIM_WONT_DIE;
+	       kind != SIM_GATE_CUT_LONG && kind != SIM_WONT_DIE && kind != SIM_DB_MOVES;
 }
 
 void
@@ -220,6 +226,7 @@ sim_check_end(struct sim_world *w)
 	if (run->end == CO_END_NEEDS_OPERATOR && must_heal(w))
 		sim_violate(w, "end: a person had to give the run up at \"%s\"", run->step);
 
+	if (w->db.moved || w->before.moved) return;
 	switch (run->end) {
 	case CO_END_DONE:
 		check_done(w);

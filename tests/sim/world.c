@@ -179,6 +179,11 @@ dispatch(struct sim_world *w, const struct sim_event *event)
 	case SIM_EV_DB_BACK:
 		w->db.away = false;
 		return;
+	case SIM_EV_DB_MOVES:
+		w->db.moved = true;
+		if (w->db.installed)
+			FM_COPY(w->db.version, event->value == 0 ? SIM_NEWEST : SIM_OLDEST);
+		return;
 	case SIM_EV_VISITORS:
 		sim_visitors(w);
 		return;

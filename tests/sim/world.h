@@ -20,45 +20,48 @@
 #define SIM_FAULTS 8
 #define SIM_OLD "2.2.15"
 #define SIM_NEW "2.2.16"
+#define SIM_NEWEST "2.2.17"
+#define SIM_OLDEST "2.2.14"
 
 /* Every fault that the world knows; X(name, about a node or gate, lasts ms). */
-#define SIM_FAULT_KINDS(X)                                                  \
-	X(CO_CRASH, 1, 300) /* before the effect */                         \
-	X(CO_CRASH_AFTER, 1, 300)                                           \
-	X(CO_CRASH_LONG, 1, 90000)                                          \
-	X(JOURNAL_REFUSES, 1, 1)                                            \
-	X(JOURNAL_REFUSES_LONG, 1, 8000)                                    \
-	X(AGENT_CRASH, SIM_NODES, 400)                                      \
-	X(AGENT_CRASH_AFTER, SIM_NODES, 400)                                \
-	X(HOST_REBOOT, SIM_NODES, 20000)                                    \
-	X(APP_DIES, SIM_NODES, 0)                                           \
-	X(CUT_SHORT, SIM_NODES, 5000)                                       \
-	X(CUT_LONG, SIM_NODES, 4000000)                                     \
-	X(LOSE_ASK, SIM_NODES, 0)                                           \
-	X(LATE_ASK, SIM_NODES, 30000)                                       \
-	X(DOUBLE_ASK, SIM_NODES, 25000)                                     \
-	X(LOSE_REPORT, SIM_NODES, 0)                                        \
-	X(LATE_REPORT, SIM_NODES, 15000)                                    \
-	X(GATE_RESTART, SIM_GATES, 2000)                                    \
-	X(GATE_CUT_SHORT, SIM_GATES, 5000)                                  \
-	X(GATE_CUT_LONG, SIM_GATES, 4000000)                                \
-	X(GATE_DOUBLE_ASK, SIM_GATES, 25000)                                \
-	X(GATE_LOSE_ASK, SIM_GATES, 0)                                      \
-	X(JOB_FAILS, 1, 0)                                                  \
-	X(JOB_FAILS_AFTER, 1, 0) /* carried out, and told as failed */      \
-	X(JOB_HANGS, 1, 0)                                                  \
-	X(DUMP_IS_BAD, 1, 0)                                                \
-	X(DB_AWAY, 1, 20000)                                                \
-	X(MIGRATION_FAILS, 1, 0)                                            \
-	X(MIGRATION_SLOW, 1, 900000)                                        \
-	X(START_FAILS, SIM_NODES, 0)                                        \
-	X(WONT_STOP, SIM_NODES, 0) /* ends on KILL only */                  \
-	X(WONT_DIE, SIM_NODES, 600000)                                      \
-	X(FETCH_FAILS, SIM_NODES, 0)                                        \
-	X(DISK_FAILS, SIM_NODES, 3000) /* link, snapshot, restore, sweep */ \
-	X(PERSIST_FAILS, SIM_NODES, 5000)                                   \
-	X(PERSON_ABORTS, 1, 0)                                              \
-	X(PERSON_PAUSES, 1, 4000)                                           \
+#define SIM_FAULT_KINDS(X)                                                              \
+	X(CO_CRASH, 1, 300) /* before the effect */                                     \
+	X(CO_CRASH_AFTER, 1, 300)                                                       \
+	X(CO_CRASH_LONG, 1, 90000)                                                      \
+	X(JOURNAL_REFUSES, 1, 1)                                                        \
+	X(JOURNAL_REFUSES_LONG, 1, 8000)                                                \
+	X(AGENT_CRASH, SIM_NODES, 400)                                                  \
+	X(AGENT_CRASH_AFTER, SIM_NODES, 400)                                            \
+	X(HOST_REBOOT, SIM_NODES, 20000)                                                \
+	X(APP_DIES, SIM_NODES, 0)                                                       \
+	X(CUT_SHORT, SIM_NODES, 5000)                                                   \
+	X(CUT_LONG, SIM_NODES, 4000000)                                                 \
+	X(LOSE_ASK, SIM_NODES, 0)                                                       \
+	X(LATE_ASK, SIM_NODES, 30000)                                                   \
+	X(DOUBLE_ASK, SIM_NODES, 25000)                                                 \
+	X(LOSE_REPORT, SIM_NODES, 0)                                                    \
+	X(LATE_REPORT, SIM_NODES, 15000)                                                \
+	X(GATE_RESTART, SIM_GATES, 2000)                                                \
+	X(GATE_CUT_SHORT, SIM_GATES, 5000)                                              \
+	X(GATE_CUT_LONG, SIM_GATES, 4000000)                                            \
+	X(GATE_DOUBLE_ASK, SIM_GATES, 25000)                                            \
+	X(GATE_LOSE_ASK, SIM_GATES, 0)                                                  \
+	X(JOB_FAILS, 1, 0)                                                              \
+	X(JOB_FAILS_AFTER, 1, 0) /* carried out, and told as failed */                  \
+	X(JOB_HANGS, 1, 0)                                                              \
+	X(DUMP_IS_BAD, 1, 0)                                                            \
+	X(DB_MOVES, 2, 0) /* somebody migrates it, or takes it back, behind our back */ \
+	X(DB_AWAY, 1, 20000)                                                            \
+	X(MIGRATION_FAILS, 1, 0)                                                        \
+	X(MIGRATION_SLOW, 1, 900000)                                                    \
+	X(START_FAILS, SIM_NODES, 0)                                                    \
+	X(WONT_STOP, SIM_NODES, 0) /* ends on KILL only */                              \
+	X(WONT_DIE, SIM_NODES, 600000)                                                  \
+	X(FETCH_FAILS, SIM_NODES, 0)                                                    \
+	X(DISK_FAILS, SIM_NODES, 3000) /* link, snapshot, restore, sweep */             \
+	X(PERSIST_FAILS, SIM_NODES, 5000)                                               \
+	X(PERSON_ABORTS, 1, 0)                                                          \
+	X(PERSON_PAUSES, 1, 4000)                                                       \
 	X(PERSON_REJECTS, 1, 0)
 
 #define X(name, targets, lasts) SIM_##name,
@@ -139,6 +142,7 @@ struct sim_gate {
 
 struct sim_db {
 	bool installed, fenced, away;
+	bool moved; /* by somebody else: only the agents' guard can be relied on then */
 	char version[FM_VERSION_SIZE];
 	uint64_t data;	 /* raised by visitors' writes */
 	uint64_t schema; /* raised by installs and migrations */
@@ -227,6 +231,7 @@ enum sim_kind {
 	SIM_EV_LOST,
 	SIM_EV_GATE_LOST,
 	SIM_EV_DB_BACK,
+	SIM_EV_DB_MOVES,
 	SIM_EV_VISITORS,
 	SIM_EV_PERSON,
 	SIM_EV_TRAFFIC,

@@ -9,6 +9,8 @@ from .place import BUILD, Process, StageError, free_port, is_listening, wait_for
 
 MODULE = pathlib.Path("ngx_module/ngx_http_fermata_module.so")
 
+# Idle connections to a node end before Node.js ends them (5 s): a request that cannot be repeated would
+# be answered with 502 if it met such an end.
 # Assets come from the disk of the first node's current release, whatever the nodes do: a tab that is
 # open during maintenance breaks for good if a chunk is answered with a page.
 _CONF = """\
@@ -36,6 +38,8 @@ http {{
 {servers}
 		{nodes}
 		keepalive 32;
+		keepalive_timeout 3s;
+		keepalive_timeout 4s;
 	}}
 	server {{
 		listen 127.0.0.1:{port};
@@ -106,7 +110,7 @@ class Gate:
             user="user www-data;" if os.getuid() == 0 else "",
             main=f"fermata_zone fermata:1m;\n\tfermata_state {self.folder}/state;\n"
                  f"\tfermata_coordinator {self.coordinator} name={self.name};\n\t{self.http_lines}" if ours else "",
-            servers="\n".join(f"\t\tserver {n.address};" for n in self.nodes),
+            servers="\n".join(f"\t\tserver {n.address} max_fails=0;" for n in self.nodes),
             nodes=f"fermata_nodes {names};" if ours else "",
             server=("fermata on;\n\t\t" if ours else "") + self.server_lines,
             status="fermata off; fermata_status;" if ours else "return 404;",

@@ -76,7 +76,7 @@ close_role(struct db_job *job, struct fm_err *err)
 	if (job->may_login &&
 	    db_run(&job->admin, err,
 		   "update public.fermata_epoch set fences = greatest(fences + 1, "
-		   "extract(epoch from clock_timestamp())::bigint) where cluster = '%s'",
+		   "(1000 * extract(epoch from clock_timestamp()))::bigint) where cluster = '%s'",
 		   job->order->cluster) < 0)
 		return -1;
 	if (db_run(&job->admin, err, "alter role \"%s\" nologin", job->order->role) < 0)

@@ -32,7 +32,7 @@ failed_mark(const struct db_job *job, char mark[DB_MARK_SIZE])
 	return mark;
 }
 
-/* nocobase_failed_7; a second failed database of the same run gets the fence's number too. */
+/* nocobase_failed_7; a second failed database of the same run is told apart by its fence. */
 static int
 choose_failed_name(struct db_job *job, struct fm_err *err)
 {
@@ -43,7 +43,8 @@ choose_failed_name(struct db_job *job, struct fm_err *err)
 	found = db_find(job, job->kept, NULL, err);
 	if (found > 0)
 		FM_FORMAT(job->kept, "%s_failed_%llu_%llu", job->order->database,
-			  (unsigned long long)job->order->run, (unsigned long long)job->fences);
+			  (unsigned long long)job->order->run,
+			  (unsigned long long)job->fences % 1000000);
 	return found < 0 ? -1 : 0;
 }
 

@@ -26,7 +26,8 @@ drop_failed(struct db_job *job, unsigned *ret_count, struct fm_err *err)
 		"select datname from pg_database where starts_with(datname, $1 || '_failed_') and "
 		"shobj_description(oid, 'pg_database') like 'fermata: failed in run %' order by "
 		"substring(shobj_description(oid, 'pg_database') from 'fence ([0-9]+)')::numeric "
-		"desc, substring(shobj_description(oid, 'pg_database') from 'run ([0-9]+)')::numeric "
+		"desc, "
+		"substring(shobj_description(oid, 'pg_database') from 'run ([0-9]+)')::numeric "
 		"desc offset 1",
 		1, values);
 
