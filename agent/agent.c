@@ -167,7 +167,8 @@ env_random(void *ctx)
 	uint32_t value = 0;
 
 	(void)ctx;
-	if (getrandom(&value, sizeof(value), GRND_NONBLOCK) != sizeof(value)) value = UINT32_MAX / 2;
+	if (getrandom(&value, sizeof(value), GRND_NONBLOCK) != sizeof(value))
+		value = UINT32_MAX / 2;
 	return (double)value / UINT32_MAX;
 }
 
@@ -345,15 +346,24 @@ make_core(struct ag_agent *agent)
 {
 	const struct ag_settings *s = agent->settings;
 	const struct ag_env env = {
-		.ctx = agent,          .persist = env_persist, .report = env_report,
-		.spawn = env_spawn,    .signal = env_signal,   .probe = env_probe,
-		.look = env_look,      .job = env_job,         .job_stop = env_job_stop,
+		.ctx = agent,
+		.persist = env_persist,
+		.report = env_report,
+		.spawn = env_spawn,
+		.signal = env_signal,
+		.probe = env_probe,
+		.look = env_look,
+		.job = env_job,
+		.job_stop = env_job_stop,
 		.random = env_random,
 	};
 	const struct ag_limits limits = {
-		.term_ms = s->term_ms,   .kill_ms = s->kill_ms,
-		.poll_ms = s->poll_ms,   .start_poll_ms = s->start_poll_ms,
-		.stuck_ms = s->stuck_ms, .retry_ms = s->retry_ms,
+		.term_ms = s->term_ms,
+		.kill_ms = s->kill_ms,
+		.poll_ms = s->poll_ms,
+		.start_poll_ms = s->start_poll_ms,
+		.stuck_ms = s->stuck_ms,
+		.retry_ms = s->retry_ms,
 	};
 
 	agent->core = ag_core_new(&env, &limits, s->node, s->address, &agent->memory,

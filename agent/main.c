@@ -118,7 +118,8 @@ run(const struct ag_settings *settings)
 	(void)event_add(hangup, NULL);
 	agent = ag_agent_new(base, settings, &err);
 	if (agent) {
-		fm_log(FM_LOG_NOTICE, "agent begins", "version=%s node=%s", FM_VERSION, settings->node);
+		fm_log(FM_LOG_NOTICE, "agent begins", "version=%s node=%s", FM_VERSION,
+		       settings->node);
 		(void)event_base_dispatch(base);
 		ag_agent_free(agent);
 		/* What was retired in its last tick goes now. */
@@ -144,7 +145,8 @@ main(int argc, char **argv)
 
 	if (status >= 0) return status;
 	fm_log_set_program("fermata-agent");
-	if (ag_settings_read(&settings, command.config, say_fault, NULL, &err) < 0) return EXIT_USAGE;
+	if (ag_settings_read(&settings, command.config, say_fault, NULL, &err) < 0)
+		return EXIT_USAGE;
 	if (command.check) {
 		(void)printf("%s is in order\n", command.config);
 		return EXIT_SUCCESS;

@@ -57,8 +57,8 @@ on_due(evutil_socket_t fd, short what, void *arg)
 }
 
 static int
-on_up(void *arg, struct fm_peer *peer, const Fermata__Hello *hello,
-      const Fermata__Welcome *welcome, struct fm_err *err)
+on_up(void *arg, struct fm_peer *peer, const Fermata__Hello *hello, const Fermata__Welcome *welcome,
+      struct fm_err *err)
 {
 	(void)peer;
 	(void)hello;
@@ -108,7 +108,7 @@ ag_sender_new(struct event_base *base, const struct ag_settings *settings, struc
 	hello.minor = FM_WIRE_MINOR;
 	hello.role = FERMATA__ROLE__ROLE_AGENT;
 	hello.name = (char *)(uintptr_t)settings->node;
-	hello.program = (char *)(uintptr_t)"fermata-agent " FM_VERSION;
+	hello.program = (char *)(uintptr_t) "fermata-agent " FM_VERSION;
 	hello.instance = instance;
 	hello.epoch = voice.epoch;
 	hello.seq = voice.seq;

@@ -11,9 +11,19 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 
-#define ROW(section, key, type, field, fallback, min, max, choices, secret, help)                  \
-	{ section, key, FM_OPT_##type, offsetof(struct ag_settings, field),                        \
-	  sizeof(((struct ag_settings *)0)->field), fallback, min, max, choices, false, secret, help },
+#define ROW(section, key, type, field, fallback, min, max, choices, secret, help) \
+	{ section,                                                                \
+	  key,                                                                    \
+	  FM_OPT_##type,                                                          \
+	  offsetof(struct ag_settings, field),                                    \
+	  sizeof(((struct ag_settings *)0)->field),                               \
+	  fallback,                                                               \
+	  min,                                                                    \
+	  max,                                                                    \
+	  choices,                                                                \
+	  false,                                                                  \
+	  secret,                                                                 \
+	  help },
 
 const struct fm_opt ag_options[] = {
 #include "agent/options.def"
@@ -57,12 +67,12 @@ find_dbjob(struct ag_settings *s, struct reading *r)
 	size_t len = slash ? (size_t)(slash - s->program) : 0;
 
 	if (s->dbjob[0]) {
-		if (access(s->dbjob, X_OK) < 0)
-			fault(r, "dbjob %s: %s", s->dbjob, strerror(errno));
+		if (access(s->dbjob, X_OK) < 0) fault(r, "dbjob %s: %s", s->dbjob, strerror(errno));
 		return;
 	}
 	if (beside(s->dbjob, sizeof(s->dbjob), s->program, len, "fermata-dbjob")) return;
-	if (beside(s->dbjob, sizeof(s->dbjob), s->program, len, "../coordinator/fermata-dbjob")) return;
+	if (beside(s->dbjob, sizeof(s->dbjob), s->program, len, "../coordinator/fermata-dbjob"))
+		return;
 	fault(r, "fermata-dbjob is not beside %s: set dbjob", s->program);
 }
 
@@ -78,7 +88,8 @@ find_user(struct ag_settings *s, struct reading *r)
 		return;
 	}
 	if (pw->pw_uid == geteuid()) return;
-	if (geteuid() != 0) fault(r, "to run the application as %s the agent must be root", s->user);
+	if (geteuid() != 0)
+		fault(r, "to run the application as %s the agent must be root", s->user);
 	s->uid = pw->pw_uid;
 	s->gid = pw->pw_gid;
 }
@@ -130,8 +141,8 @@ find_program(struct ag_settings *s)
 }
 
 int
-ag_settings_read(struct ag_settings *s, const char *path,
-		 void (*say)(void *arg, const char *line), void *arg, struct fm_err *err)
+ag_settings_read(struct ag_settings *s, const char *path, void (*say)(void *arg, const char *line),
+		 void *arg, struct fm_err *err)
 {
 	struct reading r = { .say = say, .arg = arg, .path = path, .err = err };
 	_cleanup_free_ char *absolute = realpath(path, NULL);

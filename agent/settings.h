@@ -30,17 +30,17 @@ struct ag_settings {
 	/* Not in the file. */
 	char config[AG_PATH_SIZE];  /* the file */
 	char program[AG_PATH_SIZE]; /* ours, to be run again for work that blocks */
-	char host[128];             /* of url, as it is dialled */
+	char host[128];		    /* of url, as it is dialled */
 	unsigned port;
 	char address[FM_NAME_SIZE]; /* host:port, for the coordinator */
-	uid_t uid;                  /* of user; 0: ours */
+	uid_t uid;		    /* of user; 0: ours */
 	gid_t gid;
 };
 
 extern const struct fm_opt ag_options[];
 
-/* Reads the file, fills the defaults that depend on others, and looks at what it names. All faults go
- * to say (may be NULL). */
+/* Reads the file, fills the defaults that depend on others, and looks at what it names. All faults
+ * go to say (may be NULL). */
 int ag_settings_read(struct ag_settings *settings, const char *path,
 		     void (*say)(void *arg, const char *line), void *arg, struct fm_err *err);
 

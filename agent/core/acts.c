@@ -134,8 +134,8 @@ judge_start(struct ag_core *core)
 	}
 }
 
-/* What was asked to be tried anew, and turns out to be well, has been tried: should it die later, that
- * is a crash, and no reason to use the leave of that ask. */
+/* What was asked to be tried anew, and turns out to be well, has been tried: should it die later,
+ * that is a crash, and no reason to use the leave of that ask. */
 static bool
 note_try(struct ag_core *core)
 {

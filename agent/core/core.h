@@ -1,25 +1,27 @@
 /* core.h - the inside of the core: what it knows. Shared by supervise.c (events), rules.c (the
- * application), jobs.c (work on the disk) and report.c; nobody else includes it, unit tests aside. */
+ * application), jobs.c (work on the disk) and report.c; nobody else includes it, unit tests aside.
+ * */
 #ifndef AG_CORE_CORE_H
 #define AG_CORE_CORE_H
 
 #include "agent/core/supervise.h"
 
 #define AG_JOBS (AG_JOB_SWEEP + 1)
-#define AG_SILENCES 3 /* probes without an answer before a ready application is no longer called so */
+#define AG_SILENCES \
+	3 /* probes without an answer before a ready application is no longer called so */
 
 /* What the last look said about a start. */
 enum ag_verdict {
 	AG_VERDICT_NONE,    /* not asked yet */
 	AG_VERDICT_WAIT,    /* could not look; asked again by itself */
 	AG_VERDICT_REFUSED, /* the guard forbids it; looked at again by itself */
-	AG_VERDICT_MAY,     /* of this very event: spent at once, or dropped */
+	AG_VERDICT_MAY,	    /* of this very event: spent at once, or dropped */
 };
 
 struct ag_job_state {
 	char failure[FM_TEXT_SIZE];
 	struct fm_voice failed; /* the ask under which it failed */
-	struct fm_mono again;   /* not before */
+	struct fm_mono again;	/* not before */
 };
 
 struct ag_core {
@@ -30,7 +32,7 @@ struct ag_core {
 	struct fm_agent_report report;
 	struct fm_mono now, wake;
 	bool stepping, again;
-	bool unwritten;         /* the last try to persist failed */
+	bool unwritten; /* the last try to persist failed */
 	struct fm_mono write_at;
 
 	/* Facts. */
@@ -44,7 +46,7 @@ struct ag_core {
 	/* The application: one question (probe or look) or start at a time. */
 	bool spawning, probing, looking;
 	unsigned mark, question_mark; /* an answer to an older mark is about the past */
-	bool stopping, killed;        /* TERM was sent: there is no way back to running */
+	bool stopping, killed;	      /* TERM was sent: there is no way back to running */
 	struct fm_mono term_at, kill_at, kill_again_at;
 	enum ag_verdict verdict;
 	enum fm_start_mode may_mode;
@@ -78,7 +80,7 @@ struct ag_rule {
 	const char *name;
 	bool (*when)(struct ag_core *core);
 	enum fm_app_state state;
-	bool (*act)(struct ag_core *core);        /* true: facts changed, look at the table again */
+	bool (*act)(struct ag_core *core); /* true: facts changed, look at the table again */
 	const char *says;
 	const char *(*more)(struct ag_core *core); /* after "says: "; may be NULL or answer "" */
 };
@@ -92,11 +94,12 @@ const struct ag_rule *ag_rule_find(struct ag_core *core);
 /* acts.c: what rows do. true: facts changed, look at the table again. */
 bool ag_act_term(struct ag_core *core);
 bool ag_act_kill(struct ag_core *core);
-bool ag_act_kill_again(struct ag_core *core); /* what hung in the kernel, or came between two scans */
+bool ag_act_kill_again(
+	struct ag_core *core); /* what hung in the kernel, or came between two scans */
 bool ag_act_note_gone(struct ag_core *core);
 bool ag_act_look(struct ag_core *core);
 bool ag_act_probe(struct ag_core *core);
-bool ag_act_compare(struct ag_core *core);    /* look and probe */
+bool ag_act_compare(struct ag_core *core); /* look and probe */
 bool ag_act_start(struct ag_core *core);
 /* What core->look says about a start, or about being ready. */
 void ag_judge_look(struct ag_core *core);

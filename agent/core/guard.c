@@ -9,15 +9,17 @@ guard_no_version(const char *release, enum fm_start_mode mode, const struct ag_l
 {
 	if (mode == FM_START_MIGRATE) return true;
 	if (look->installed)
-		fm_format(text, size,
-			  "the database holds an unfinished installation; release %s is not started "
-			  "on it without permission to install: type 'fermata startup'",
-			  release);
+		fm_format(
+			text, size,
+			"the database holds an unfinished installation; release %s is not started "
+			"on it without permission to install: type 'fermata startup'",
+			release);
 	else
-		fm_format(text, size,
-			  "the database is empty; release %s is not started on it without permission "
-			  "to install: type 'fermata startup'",
-			  release);
+		fm_format(
+			text, size,
+			"the database is empty; release %s is not started on it without permission "
+			"to install: type 'fermata startup'",
+			release);
 	return false;
 }
 
@@ -31,14 +33,16 @@ ag_guard(const char *release, enum fm_start_mode mode, const struct ag_look *loo
 	if (!look->installed || fm_is_empty(look->version))
 		return guard_no_version(release, mode, look, text, size);
 	if (!ag_version_compare(look->version, release, &order)) {
-		fm_format(text, size,
-			  "the database says version %s and the release is %s: their order cannot be "
-			  "told, so nothing is started",
-			  look->version, release);
+		fm_format(
+			text, size,
+			"the database says version %s and the release is %s: their order cannot be "
+			"told, so nothing is started",
+			look->version, release);
 		return false;
 	}
 	if (order == 0) {
-		/* nocobase: a start with --quickstart runs the whole upgrade again (22 s, not 10). */
+		/* nocobase: a start with --quickstart runs the whole upgrade again (22 s, not 10).
+		 * */
 		if (look->pending == 0 && look->stale == 0) *ret_mode = FM_START_PLAIN;
 		return true;
 	}
@@ -51,9 +55,10 @@ ag_guard(const char *release, enum fm_start_mode mode, const struct ag_look *loo
 		return false;
 	}
 	if (mode == FM_START_MIGRATE) return true;
-	fm_format(text, size,
-		  "the database is at %s, older than release %s, and this start may not migrate it: "
-		  "type 'fermata upgrade --to %s'",
-		  look->version, release, release);
+	fm_format(
+		text, size,
+		"the database is at %s, older than release %s, and this start may not migrate it: "
+		"type 'fermata upgrade --to %s'",
+		look->version, release, release);
 	return false;
 }

@@ -1,5 +1,5 @@
-/* guard.h - I8, the guard before every start: may this release be started on this database, and what
- * may the start do to it? Pure. */
+/* guard.h - I8, the guard before every start: may this release be started on this database, and
+ * what may the start do to it? Pure. */
 #ifndef AG_CORE_GUARD_H
 #define AG_CORE_GUARD_H
 

@@ -1,5 +1,5 @@
-/* report.c - what the agent tells the coordinator: composed anew from the facts, handed over when it
- * differs from the last. */
+/* report.c - what the agent tells the coordinator: composed anew from the facts, handed over when
+ * it differs from the last. */
 #include "agent/core/core.h"
 
 #include <string.h>
@@ -53,7 +53,8 @@ say_facts(const struct ag_core *core, struct fm_agent_report *report)
 	for (unsigned i = 0; i < core->release_count; i++)
 		FM_COPY(report->releases[i], core->releases[i]);
 	if (core->alive > 0) FM_COPY(report->running, core->memory.running);
-	/* I1: a copy that is not ours is alive all the same, and nothing is proved stopped beside it. */
+	/* I1: a copy that is not ours is alive all the same, and nothing is proved stopped beside
+	 * it. */
 	report->pids = core->alive + (core->strange[0] ? 1 : 0);
 	if (core->looked) FM_COPY(report->database, core->look.version);
 	report->ready_ms = core->ready_ms;

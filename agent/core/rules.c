@@ -19,8 +19,8 @@ ag_is_wanted_process(const struct ag_core *core)
 	return fm_is_empty(m->ask.release) || fm_is_equal(m->running, m->ask.release);
 }
 
-/* Another try was asked for. A process that is well needs none, nor does one whose database is away:
- * only what is known not to be well is stopped and started anew. */
+/* Another try was asked for. A process that is well needs none, nor does one whose database is
+ * away: only what is known not to be well is stopped and started anew. */
 static bool
 is_spent_try(const struct ag_core *core)
 {
@@ -320,7 +320,8 @@ more_stuck(struct ag_core *core)
 	FM_FORMAT(core->scratch, "%s; the last it said was: %s",
 		  fm_format_duration(limit, sizeof(limit), core->limits.stuck_ms),
 		  core->health_text[0] ? core->health_text
-		  : core->look_text[0] ? core->look_text : "nothing");
+		  : core->look_text[0] ? core->look_text
+				       : "nothing");
 	return core->scratch;
 }
 

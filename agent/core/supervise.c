@@ -11,7 +11,7 @@
 #define BACKOFF_MS 1000
 #define BACKOFF_MAX_MS 60000
 #define SILENT_SHARE 5 /* of start_poll_ms, while nothing listens */
-#define TURNS_MAX 64 /* rows that one event may pass through; more is a fault of the table */
+#define TURNS_MAX 64   /* rows that one event may pass through; more is a fault of the table */
 
 /* ---- what the other files of the core use ---- */
 
@@ -193,8 +193,7 @@ ag_on_disk(struct ag_core *core, const char *current, unsigned count,
 	core->disk_known = true;
 	FM_COPY(core->current, current);
 	core->release_count = count < FM_RELEASES_MAX ? count : FM_RELEASES_MAX;
-	for (unsigned i = 0; i < core->release_count; i++)
-		FM_COPY(core->releases[i], releases[i]);
+	for (unsigned i = 0; i < core->release_count; i++) FM_COPY(core->releases[i], releases[i]);
 	step(core);
 }
 
@@ -250,7 +249,8 @@ ag_on_spawned(struct ag_core *core, bool ok, const char *why, struct fm_mono now
 	step(core);
 }
 
-/* A closed port costs nobody anything; each early answer is an error line in the application's log. */
+/* A closed port costs nobody anything; each early answer is an error line in the application's log.
+ * */
 static int64_t
 pause_after_probe(const struct ag_core *core)
 {

@@ -7,8 +7,8 @@
 /* Three numbers, an optional "-pre.release" and an ignored "+build"; a leading "v" is tolerated. */
 bool ag_version_is_valid(const char *version);
 
-/* Sets *ret to <0, 0, >0 as a is older, the same, newer than b. false: one of them is no version and
- * they are not the same text, so that nothing can be said. */
+/* Sets *ret to <0, 0, >0 as a is older, the same, newer than b. false: one of them is no version
+ * and they are not the same text, so that nothing can be said. */
 bool ag_version_compare(const char *a, const char *b, int *ret);
 
 #endif

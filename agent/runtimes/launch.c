@@ -70,7 +70,8 @@ put_path(struct env_list *env, const char *folder)
 	size_t size;
 	_cleanup_free_ char *full = NULL;
 
-	if (!path || !path[0]) path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+	if (!path || !path[0])
+		path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 	size = strlen(folder) + strlen(path) + 32;
 	full = fm_new(char, size);
 	(void)fm_format(full, size, "%s/node_modules/.bin:%s", folder, path);
@@ -175,7 +176,7 @@ become(const struct ag_settings *s)
 _Noreturn static void
 run(const struct launch *l)
 {
-	char *const argv[] = { (char *)(uintptr_t)"sh", (char *)(uintptr_t)"-c",
+	char *const argv[] = { (char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c",
 			       (char *)(uintptr_t)l->command, NULL };
 
 	reset_signals();
@@ -213,8 +214,9 @@ pid_t
 ag_launch(const struct ag_settings *s, const char marks[2][AG_PATH_SIZE + 32], const char *release,
 	  enum fm_start_mode mode, struct fm_err *err)
 {
-	_cleanup_(launch_done) struct launch l = { .settings = s, .log = -1, .null = -1,
-						   .status = { -1, -1 } };
+	_cleanup_(launch_done) struct launch l = {
+		.settings = s, .log = -1, .null = -1, .status = { -1, -1 }
+	};
 	char folder[2 * AG_PATH_SIZE], command[2 * AG_PATH_SIZE];
 	pid_t pid;
 	int sys;

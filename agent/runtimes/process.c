@@ -1,5 +1,5 @@
-/* process.c - the application as a session of its own, made by fork and exec. It outlives the agent,
- * and is found again by its session and by two marks in its environment. */
+/* process.c - the application as a session of its own, made by fork and exec. It outlives the
+ * agent, and is found again by its session and by two marks in its environment. */
 #include <errno.h>
 #include <event2/event.h>
 #include <inttypes.h>
@@ -36,7 +36,7 @@ struct ag_instance {
 	void (*changed)(void *arg);
 	void *arg;
 	char marks[2][AG_PATH_SIZE + 32];
-	pid_t session; /* of the last start, while no other can have its number; 0: none */
+	pid_t session;	 /* of the last start, while no other can have its number; 0: none */
 	bool had_unseen; /* at the last scan */
 	unsigned count;
 	struct watched watched[AG_PIDS_MAX];
@@ -124,15 +124,17 @@ process_scan(struct ag_instance *in, char *strange, size_t size)
 	struct ag_pids pids;
 
 	find(in, &pids);
-	found = ag_procs_foreign_listener(in->settings->host, in->settings->port, &pids, strange, size);
+	found = ag_procs_foreign_listener(in->settings->host, in->settings->port, &pids, strange,
+					  size);
 	/* Seen twice, it is no process of ours in its last moment. */
 	if (found == AG_LISTENER_UNSEEN && !in->had_unseen) strange[0] = '\0';
 	in->had_unseen = found == AG_LISTENER_UNSEEN;
 	return pids.count;
 }
 
-/* The session that was started last, as "pid start-time boot". Not synced: when the machine ends, so
- * does the session. Without this file the marks find all but those that hide their environment. */
+/* The session that was started last, as "pid start-time boot". Not synced: when the machine ends,
+ * so does the session. Without this file the marks find all but those that hide their environment.
+ * */
 static void
 write_session(const struct ag_instance *in, pid_t pid)
 {
@@ -205,8 +207,8 @@ process_start(struct ag_instance *in, const char *release, enum fm_start_mode mo
 	return 0;
 }
 
-/* To each process once, by its pidfd: a number could be another's by now, and the application takes a
- * second TERM for impatience. */
+/* To each process once, by its pidfd: a number could be another's by now, and the application takes
+ * a second TERM for impatience. */
 static void
 send_all(struct ag_instance *in, int signal)
 {

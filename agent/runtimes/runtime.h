@@ -1,6 +1,6 @@
-/* runtime.h - how the application is run: one table of functions for each way (process today; docker
- * and systemd have their place here). Everything that knows what a "process of the application" is
- * lies behind it. */
+/* runtime.h - how the application is run: one table of functions for each way (process today;
+ * docker and systemd have their place here). Everything that knows what a "process of the
+ * application" is lies behind it. */
 #ifndef AG_RUNTIMES_RUNTIME_H
 #define AG_RUNTIMES_RUNTIME_H
 

@@ -23,11 +23,11 @@ static const char default_script[] =
 
 struct fetching {
 	const struct ag_settings *settings;
-	char folder[2 * AG_PATH_SIZE];  /* releases/.fetch-<version> */
+	char folder[2 * AG_PATH_SIZE];	/* releases/.fetch-<version> */
 	char release[3 * AG_PATH_SIZE]; /* what the script fills */
 	char cache[2 * AG_PATH_SIZE];
 	char log[2 * AG_PATH_SIZE];
-	char last[300];                 /* line of the script */
+	char last[300]; /* line of the script */
 };
 
 static int
@@ -133,7 +133,8 @@ ag_work_fetch(const struct ag_settings *s, const char *version, struct ag_done *
 
 	(void)FM_FORMAT(releases, "%s/releases", s->root);
 	(void)FM_FORMAT(f.release, "%s/%s", releases, version);
-	if (ag_disk_version(f.release, there, sizeof(there)) && strcmp(there, version) == 0) return 0;
+	if (ag_disk_version(f.release, there, sizeof(there)) && strcmp(there, version) == 0)
+		return 0;
 	(void)FM_FORMAT(f.folder, "%s/.fetch-%s", releases, version);
 	(void)FM_FORMAT(f.release, "%s/app", f.folder);
 	(void)FM_FORMAT(f.cache, "%s/cache", s->state_dir);

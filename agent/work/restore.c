@@ -57,7 +57,8 @@ make_fresh(const struct restoring *r, struct fm_err *err)
 static int
 move(const char *from, const char *to, struct fm_err *err)
 {
-	if (rename(from, to) < 0) return fm_fail(err, FM_ERR_IO, errno, "rename %s to %s", from, to);
+	if (rename(from, to) < 0)
+		return fm_fail(err, FM_ERR_IO, errno, "rename %s to %s", from, to);
 	return 0;
 }
 
@@ -88,8 +89,7 @@ ag_work_restore(const struct ag_settings *s, const char *id, const char *serial,
 	(void)FM_FORMAT(r.snapshot, "%s/%s", s->snapshots, id);
 	(void)FM_FORMAT(r.fresh, "%s/" AG_STORAGE_NEW, s->storage);
 	(void)FM_FORMAT(folder, "%s/" AG_STORAGE_REPLACED, s->storage);
-	(void)FM_FORMAT(r.replaced, "%s/" AG_STORAGE_REPLACED "/%s.%s", s->storage, id,
-			serial);
+	(void)FM_FORMAT(r.replaced, "%s/" AG_STORAGE_REPLACED "/%s.%s", s->storage, id, serial);
 	if (ag_snapshot_verify(r.snapshot, id, &ret->bytes, err) < 0) return -1;
 	if (make_fresh(&r, err) < 0 || make_folder(folder, err) < 0 ||
 	    make_folder(r.replaced, err) < 0)

@@ -19,14 +19,11 @@
 #define SAY_EVERY 500
 #define ROW_MAX 8192
 
-/* nocobase: what a restore needs besides the database: uploads, plugin packages, the keys under apps/,
- * and the licence of commercial plugins. */
+/* nocobase: what a restore needs besides the database: uploads, plugin packages, the keys under
+ * apps/, and the licence of commercial plugins. */
 const struct ag_part ag_parts[] = {
-	{ "uploads", true },
-	{ "plugins", false },
-	{ "apps", false },
-	{ ".license", false },
-	{ NULL, false },
+	{ "uploads", true },   { "plugins", false }, { "apps", false },
+	{ ".license", false }, { NULL, false },
 };
 
 struct taking {
@@ -72,7 +69,9 @@ note_copied(void *arg, const struct ag_copied *copied, struct fm_err *err)
 	struct taking *t = arg;
 
 	(void)fprintf(t->manifest, "%s %" PRIu64 " ",
-		      copied->is_symlink ? "symlink" : copied->is_link ? "link" : copied->sha256,
+		      copied->is_symlink ? "symlink"
+		      : copied->is_link	 ? "link"
+					 : copied->sha256,
 		      copied->bytes);
 	put_name(t->manifest, t->part);
 	(void)fputc('/', t->manifest);
@@ -101,7 +100,8 @@ take_parts(const struct ag_settings *s, const char *folder, struct taking *t, st
 		    !FM_FORMAT(from, "%s/%s/.", s->storage, part->name))
 			return fm_fail(err, FM_ERR_LIMIT, 0, "%s: too long", from);
 		t->part = part->name;
-		if (ag_tree_copy(from, to, part->is_written_once, note_copied, t, err) < 0) return -1;
+		if (ag_tree_copy(from, to, part->is_written_once, note_copied, t, err) < 0)
+			return -1;
 	}
 	return 0;
 }
@@ -178,7 +178,8 @@ verify_row(struct verifying *v, char *row, struct fm_err *err)
 	if (sscanf(row, "%64s %" SCNu64 " %n", kind, &bytes, &at) != 2 || at == 0 ||
 	    !take_name(row + at, name, sizeof(name)))
 		return fm_fail(err, FM_ERR_IO, 0, "the manifest has a row that is none");
-	(void)FM_FORMAT(path, "%s/%s%s", v->folder, strcmp(name, "env") == 0 ? "" : "storage/", name);
+	(void)FM_FORMAT(path, "%s/%s%s", v->folder, strcmp(name, "env") == 0 ? "" : "storage/",
+			name);
 	v->files++;
 	v->bytes += bytes;
 	if (v->files % SAY_EVERY == 0) ag_work_say("%" PRIu64 " files verified", v->files);
@@ -200,7 +201,8 @@ verify_rows(struct verifying *v, FILE *manifest, const char *id, struct fm_err *
 			/* At least the settings are in it. */
 			return files > 0 && files == v->files && bytes == v->bytes
 				       ? 0
-				       : fm_fail(err, FM_ERR_IO, 0, "the manifest's sums are wrong");
+				       : fm_fail(err, FM_ERR_IO, 0,
+						 "the manifest's sums are wrong");
 		if (verify_row(v, row, err) < 0) return -1;
 	}
 	return fm_fail(err, FM_ERR_IO, 0, "the manifest has no end");

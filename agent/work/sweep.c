@@ -1,5 +1,5 @@
-/* sweep.c - what nobody wants any more: releases, what half-made fetches and snapshots left, storage
- * that a restore replaced, old snapshots. */
+/* sweep.c - what nobody wants any more: releases, what half-made fetches and snapshots left,
+ * storage that a restore replaced, old snapshots. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -59,8 +59,8 @@ sweep_releases(const struct ag_settings *s, const char *const *keep, struct ag_d
 
 		for (unsigned i = 0; i < disk.count; i++)
 			is_release = is_release || strcmp(disk.releases[i], entry->d_name) == 0;
-		if (is_release && (is_kept(keep, entry->d_name) ||
-				   strcmp(entry->d_name, disk.current) == 0))
+		if (is_release &&
+		    (is_kept(keep, entry->d_name) || strcmp(entry->d_name, disk.current) == 0))
 			continue;
 		if (!is_half && !is_release) continue;
 		ag_work_say("removing %s", entry->d_name);

@@ -215,8 +215,9 @@ ag_tree_remove(const char *path, struct fm_err *err)
 	if (!fts) return fm_fail(err, FM_ERR_IO, errno, "remove %s", path);
 	while ((errno = 0, entry = fts_read(fts))) {
 		if (entry->fts_info == FTS_D) continue;
-		if ((entry->fts_info == FTS_DP ? rmdir(entry->fts_path)
-					       : unlink(entry->fts_path)) < 0 && errno != ENOENT)
+		if ((entry->fts_info == FTS_DP ? rmdir(entry->fts_path) : unlink(entry->fts_path)) <
+			    0 &&
+		    errno != ENOENT)
 			return fm_fail(err, FM_ERR_IO, errno, "remove %s", entry->fts_path);
 	}
 	return errno ? fm_fail(err, FM_ERR_IO, errno, "remove %s", path) : 0;

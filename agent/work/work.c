@@ -39,8 +39,8 @@ holder_of(int fd)
 	return fm_parse_u64(text, 2, INT32_MAX, &pid) ? (pid_t)pid : 0;
 }
 
-/* The agent that ordered it is gone, and its child too; what the child had started may live. All of it
- * holds the lock, so while the lock is held its group's number is nobody else's. */
+/* The agent that ordered it is gone, and its child too; what the child had started may live. All of
+ * it holds the lock, so while the lock is held its group's number is nobody else's. */
 static int
 lock(const struct ag_settings *s, struct fm_err *err)
 {

@@ -1,6 +1,6 @@
-/* work.h - work that blocks: fetching a release, a snapshot of the storage and its restore, sweeping.
- * It is done by a child of the agent, which is the same program started with --work; what it says on
- * its standard output is read by agent/world/worker.c:
+/* work.h - work that blocks: fetching a release, a snapshot of the storage and its restore,
+ * sweeping. It is done by a child of the agent, which is the same program started with --work; what
+ * it says on its standard output is read by agent/world/worker.c:
  *   progress TEXT      any number of times
  *   done BYTES TEXT    or
  *   failed TEXT        once, last
@@ -41,8 +41,8 @@ int ag_work_snapshot(const struct ag_settings *s, const char *id, struct ag_done
 /* serial: of this restore; a second one of the same snapshot is another. */
 int ag_work_restore(const struct ag_settings *s, const char *id, const char *serial,
 		    struct ag_done *ret, struct fm_err *err);
-/* keep: releases, ends with NULL; what `current` names is kept besides. keep_id: a snapshot that stays
- * whatever its age, or "". */
+/* keep: releases, ends with NULL; what `current` names is kept besides. keep_id: a snapshot that
+ * stays whatever its age, or "". */
 int ag_work_sweep(const struct ag_settings *s, const char *const *keep, const char *keep_id,
 		  struct ag_done *ret, struct fm_err *err);
 

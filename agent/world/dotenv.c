@@ -41,8 +41,8 @@ is_key_char(char c)
 	return isalnum((unsigned char)c) || c == '_' || c == '.' || c == '-';
 }
 
-/* In single quotes and back quotes everything is as it is; in double ones \n, \r and \" mean something.
- * Returns behind the closing quote, or NULL: there is none. */
+/* In single quotes and back quotes everything is as it is; in double ones \n, \r and \" mean
+ * something. Returns behind the closing quote, or NULL: there is none. */
 static const char *
 take_quoted(const char *at, char *dst)
 {

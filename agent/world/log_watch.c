@@ -106,6 +106,7 @@ ag_log_watch_begin(struct ag_log_watch *watch)
 		ag_log_watch_end(watch);
 		return;
 	}
-	watch->event = event_new(watch->base, watch->notify, EV_READ | EV_PERSIST, on_written, watch);
+	watch->event = event_new(watch->base, watch->notify, EV_READ | EV_PERSIST, on_written,
+				 watch);
 	CHECK(watch->event && event_add(watch->event, NULL) == 0);
 }

@@ -42,9 +42,8 @@ ag_conninfo(const struct ag_dotenv *env, char *dst, size_t size, struct fm_err *
 	static const struct {
 		const char *key, *name;
 	} rows[] = {
-		{ "host", "DB_HOST" },       { "port", "DB_PORT" },
-		{ "dbname", "DB_DATABASE" }, { "user", "DB_USER" },
-		{ "password", "DB_PASSWORD" },
+		{ "host", "DB_HOST" }, { "port", "DB_PORT" },	      { "dbname", "DB_DATABASE" },
+		{ "user", "DB_USER" }, { "password", "DB_PASSWORD" },
 	};
 	const char *dialect = ag_dotenv_get(env, "DB_DIALECT");
 	bool ok = true;

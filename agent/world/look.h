@@ -1,5 +1,5 @@
-/* look.h - a look at the application's database with its own settings, by a child (fermata-dbjob): the
- * agent itself speaks no SQL. One look at a time. */
+/* look.h - a look at the application's database with its own settings, by a child (fermata-dbjob):
+ * the agent itself speaks no SQL. One look at a time. */
 #ifndef AG_WORLD_LOOK_H
 #define AG_WORLD_LOOK_H
 

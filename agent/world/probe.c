@@ -22,7 +22,7 @@ struct ag_probe {
 	void (*done)(void *arg, enum ag_health health, const char *text);
 	void *arg;
 	struct evhttp_connection *http;
-	struct event *later;     /* tells the verdict when no callback of libevent is running */
+	struct event *later; /* tells the verdict when no callback of libevent is running */
 	struct evhttp_request *request; /* under way */
 	bool asks_info, keeps;
 	enum ag_health health;

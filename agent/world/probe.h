@@ -1,5 +1,5 @@
-/* probe.h - asks the application how it is, by its own URLs: the health check, then app:getInfo. One
- * connection is kept; one probe at a time. */
+/* probe.h - asks the application how it is, by its own URLs: the health check, then app:getInfo.
+ * One connection is kept; one probe at a time. */
 #ifndef AG_WORLD_PROBE_H
 #define AG_WORLD_PROBE_H
 

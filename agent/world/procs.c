@@ -60,8 +60,10 @@ read_stat(pid_t pid, struct stat_row *ret)
 	if (read_proc(pid, "stat", text, sizeof(text)) <= 0) return false;
 	at = strrchr(text, ')');
 	if (!at) return false;
-	if (sscanf(at + 1, " %c %*d %*d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
-			   "%*d %llu", &ret->state, &session, &born) != 3)
+	if (sscanf(at + 1,
+		   " %c %*d %*d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
+		   "%*d %llu",
+		   &ret->state, &session, &born) != 3)
 		return false;
 	ret->session = session;
 	ret->born = born;
@@ -90,7 +92,8 @@ is_marked(pid_t pid, const char *const marks[2], char *buffer)
 static pid_t
 pid_of(const struct dirent *entry)
 {
-	return isdigit((unsigned char)entry->d_name[0]) ? (pid_t)strtol(entry->d_name, NULL, 10) : 0;
+	return isdigit((unsigned char)entry->d_name[0]) ? (pid_t)strtol(entry->d_name, NULL, 10)
+							: 0;
 }
 
 void
@@ -146,7 +149,8 @@ address_fits(const char *hex, const char *host)
 	char want[16];
 
 	if (strspn(hex, "0") == strlen(hex)) return true;
-	if (sscanf(host, "%u.%u.%u.%u", &bytes[0], &bytes[1], &bytes[2], &bytes[3]) != 4) return true;
+	if (sscanf(host, "%u.%u.%u.%u", &bytes[0], &bytes[1], &bytes[2], &bytes[3]) != 4)
+		return true;
 	if (bytes[0] == 0) return true;
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 	(void)FM_FORMAT(want, "%02X%02X%02X%02X", bytes[3], bytes[2], bytes[1], bytes[0]);
@@ -213,7 +217,8 @@ name_holder(struct inodes *inodes, char *who, size_t size)
 		pid_t pid = pid_of(entry);
 
 		if (pid <= 0 || !holds_listener(pid, inodes)) continue;
-		if (read_proc(pid, "comm", name, sizeof(name)) > 0) name[strcspn(name, "\n")] = '\0';
+		if (read_proc(pid, "comm", name, sizeof(name)) > 0)
+			name[strcspn(name, "\n")] = '\0';
 		(void)fm_format(who, size, "process %d (%s)", (int)pid, name);
 		return true;
 	}

@@ -1,5 +1,5 @@
-/* procs.h - finds processes and listeners in /proc. Blocking in principle, fast in fact: files of the
- * kernel's memory. Zombies are not processes: they hold nothing and do nothing. */
+/* procs.h - finds processes and listeners in /proc. Blocking in principle, fast in fact: files of
+ * the kernel's memory. Zombies are not processes: they hold nothing and do nothing. */
 #ifndef AG_WORLD_PROCS_H
 #define AG_WORLD_PROCS_H
 

@@ -21,8 +21,11 @@ static const struct field {
 	enum kind kind;
 	size_t offset, size;
 } fields[] = {
-#define AT(name, kind, member) { name, kind, offsetof(struct ag_memory, member),                    \
-				 sizeof(((struct ag_memory *)0)->member) }
+#define AT(name, kind, member)                                  \
+	{                                                       \
+		name, kind, offsetof(struct ag_memory, member), \
+			sizeof(((struct ag_memory *)0)->member) \
+	}
 	AT("asked", FLAG, has_ask),
 	AT("epoch", NUMBER, ask.voice.epoch),
 	AT("seq", NUMBER, ask.voice.seq),
@@ -104,14 +107,14 @@ read_word(const struct field *f, char *at, const char *value)
 	if (f->kind == GOAL) {
 		enum fm_app_goal *goal = (void *)at;
 
-#define X(name, text)                                                                              \
+#define X(name, text) \
 	if (strcmp(value, text) == 0) return *goal = FM_APP_GOAL_##name, true;
 		FM_APP_GOALS(X)
 #undef X
 	} else {
 		enum fm_start_mode *mode = (void *)at;
 
-#define X(name, text)                                                                              \
+#define X(name, text) \
 	if (strcmp(value, text) == 0) return *mode = FM_START_##name, true;
 		FM_START_MODES(X)
 #undef X
@@ -146,12 +149,11 @@ read_field(const struct field *f, struct ag_memory *memory, const char *value)
 static bool
 read_keep(struct fm_agent_ask *ask, const char *value)
 {
-	return ask->keep_count < FM_RELEASES_MAX &&
-	       FM_COPY(ask->keep[ask->keep_count++], value);
+	return ask->keep_count < FM_RELEASES_MAX && FM_COPY(ask->keep[ask->keep_count++], value);
 }
 
-/* One "name value" row. A name that we do not know comes from a later agent: its file is not ours to
- * shorten. */
+/* One "name value" row. A name that we do not know comes from a later agent: its file is not ours
+ * to shorten. */
 static bool
 read_row(struct ag_memory *memory, char *row, unsigned *seen)
 {

@@ -9,7 +9,7 @@
  * APP_NOT_FOUND was seen for less than 0.2 s at the beginning of a start. */
 static const char *const passing_codes[] = {
 	"APP_COMMANDING", "APP_PREPARING", "APP_INITIALIZING", "APP_INITIALIZED",
-	"APP_STARTING",   "APP_STOPPED",   "APP_NOT_FOUND",
+	"APP_STARTING",	  "APP_STOPPED",   "APP_NOT_FOUND",
 };
 
 static bool
@@ -62,8 +62,7 @@ ag_info_verdict(int status, const char *body, size_t len, char *text, size_t siz
 	if (status == 200) return AG_HEALTH_OK;
 	if (status == 503) return read_maintaining(status, body, len, text, size);
 	/* nocobase: with its database away the health check is well, and this is a 500. */
-	if (!ag_json_find(body, len, "error.message", message, sizeof(message)))
-		message[0] = '\0';
+	if (!ag_json_find(body, len, "error.message", message, sizeof(message))) message[0] = '\0';
 	if (status == 0)
 		fm_copy(text, size, "app:getInfo does not answer");
 	else

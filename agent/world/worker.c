@@ -61,8 +61,9 @@ on_later(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	fm_log(worker->ok ? FM_LOG_NOTICE : FM_LOG_WARNING, worker->ok ? "job is done" : "job failed",
-	       "job=%s text=\"%s\"", job_name(worker->job), worker->text);
+	fm_log(worker->ok ? FM_LOG_NOTICE : FM_LOG_WARNING,
+	       worker->ok ? "job is done" : "job failed", "job=%s text=\"%s\"",
+	       job_name(worker->job), worker->text);
 	worker->calls.done(worker->arg, worker->job, worker->ok, worker->text, worker->bytes);
 }
 

@@ -156,10 +156,10 @@ def test_term_waits_for_websockets(apps):
 
 
 def test_term_answers_500_from_a_closed_pool_first(apps):
-    app = apps[0].start("--quickstart", stop_ms=500)
+    app = apps[0].start("--quickstart", stop_ms=3000)
     app.until(200)
     app.term()
-    wait_for(lambda: "ConnectionManager" in app.get("/api/app:getInfo")[1], 0.4, "500s")
+    wait_for(lambda: "ConnectionManager" in app.get("/api/app:getInfo")[1], 2.5, "500s")
     wait_for(app.gone, 5, "end of the stand-in")
 
 

@@ -164,7 +164,7 @@ fire_work(struct sim_world *w, const struct sim_fault *f)
 		event_in(w, 0, SIM_EV_DB_MOVES, 0, f->target);
 		return;
 	case SIM_DB_AWAY:
-		w->db.away = true;
+		event_in(w, 0, SIM_EV_DB_BACK, 0, 1);
 		event_in(w, sim_fault_lasts(f->kind), SIM_EV_DB_BACK, 0, 0);
 		return;
 	case SIM_MIGRATION_FAILS:

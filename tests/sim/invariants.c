@@ -113,6 +113,9 @@ sim_check_spawn(struct sim_world *w, unsigned node, const char *release, enum fm
 	bool same = w->db.installed && fm_is_equal(release, w->db.version);
 
 	if (w->db.fenced) sim_violate(w, "I8: app%u starts on a fenced database", node + 1);
+	if (w->db.away)
+		sim_violate(w, "I8: app%u starts on a database that it could not look at",
+			    node + 1);
 	/* What a crash now would bring back must know of this start, and of the ask it is for. */
 	if (!fm_is_equal(w->nodes[node].memory.running, release) ||
 	    fm_voice_compare(w->nodes[node].memory.ask.voice,
@@ -218,6 +221,21 @@ must_heal(const struct sim_world *w)
 	       kind != SIM_GATE_CUT_LONG && kind != SIM_WONT_DIE && kind != SIM_DB_MOVES;
 }
 
+/* What is said again, or read back, costs time and nothing else. */
+static bool
+must_not_matter(const struct sim_world *w)
+{
+	static const enum sim_fault_kind kinds[] = {
+		SIM_CO_CRASH,	   SIM_CO_CRASH_AFTER,	SIM_LOSE_ASK,	 SIM_DOUBLE_ASK,
+		SIM_GATE_LOSE_ASK, SIM_GATE_DOUBLE_ASK, SIM_LOSE_REPORT, SIM_JOURNAL_REFUSES,
+	};
+
+	if (w->plan.fault_count == 0) return true;
+	for (unsigned i = 0; w->plan.fault_count == 1 && i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (kinds[i] == w->plan.faults[0].kind) return true;
+	return false;
+}
+
 void
 sim_check_end(struct sim_world *w)
 {
@@ -227,6 +245,9 @@ sim_check_end(struct sim_world *w)
 		sim_violate(w, "end: a person had to give the run up at \"%s\"", run->step);
 
 	if (w->db.moved || w->before.moved) return;
+	if (must_not_matter(w) && run->end != CO_END_DONE &&
+	    run->end != CO_END_ROLLED_BACK_WITH_LOSS)
+		sim_violate(w, "end: %s, for a fault that costs time only", co_end_name(run->end));
 	switch (run->end) {
 	case CO_END_DONE:
 		check_done(w);

@@ -7,7 +7,7 @@
 #include "tests/sim/world.h"
 
 /* What an act answers, later. */
-enum answer_kind { ANSWER_SPAWNED, ANSWER_PROBE, ANSWER_LOOK, ANSWER_JOB };
+enum answer_kind { ANSWER_SPAWNED, ANSWER_PROBE, ANSWER_LOOK, ANSWER_JOB, ANSWER_REPEAT };
 
 struct answer {
 	enum answer_kind kind;
@@ -67,6 +67,8 @@ send_report(struct sim_node *n, const struct fm_agent_report *report)
 	if (!n->up || !n->link) return;
 	if (n->lose_report) {
 		n->lose_report = false;
+		/* The agent says all of it again every second. */
+		answer_later(n, 1000, &(struct answer){ .kind = ANSWER_REPEAT });
 		return;
 	}
 	if (n->late_report) {
@@ -267,11 +269,15 @@ answer_probe(struct sim_world *w, struct sim_node *n)
 static void
 answer_look(struct sim_world *w, struct sim_node *n)
 {
-	struct ag_look look = { .ok = !w->db.away && !w->db.fenced, .installed = w->db.installed };
+	struct ag_look look = { .ok = !w->db.away && !w->db.fenced };
 
-	FM_COPY(look.version, w->db.version);
-	look.enabled = 76;
-	if (!look.ok) FM_COPY(look.text, w->db.fenced ? "fenced" : "away");
+	if (look.ok) {
+		look.installed = w->db.installed;
+		look.enabled = 76;
+		FM_COPY(look.version, w->db.version);
+	} else {
+		FM_COPY(look.text, w->db.fenced ? "fenced" : "away");
+	}
 	ag_on_look(n->core, &look, now_of(w));
 }
 
@@ -311,6 +317,9 @@ answer(struct sim_world *w, struct sim_node *n, const struct answer *answer)
 	case ANSWER_LOOK:
 		answer_look(w, n);
 		return;
+	case ANSWER_REPEAT:
+		send_report(n, ag_core_report(n->core));
+		return;
 	case ANSWER_JOB:
 		answer_job(w, n, answer);
 		return;
@@ -338,6 +347,8 @@ sim_node_event(struct sim_world *w, const struct sim_event *event)
 	if (n->core == NULL) return;
 	if (event->kind == SIM_EV_ASK) {
 		if (n->link) ag_on_ask(n->core, event->data, now_of(w));
+		/* An ask is answered, also one that changes nothing. */
+		if (n->link && !n->dead) send_report(n, ag_core_report(n->core));
 	} else if (event->life != n->life) {
 		return;
 	} else if (event->kind == SIM_EV_ANSWER) {

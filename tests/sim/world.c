@@ -177,7 +177,7 @@ dispatch(struct sim_world *w, const struct sim_event *event)
 		sim_app_event(w, event);
 		return;
 	case SIM_EV_DB_BACK:
-		w->db.away = false;
+		w->db.away = event->value == 1;
 		return;
 	case SIM_EV_DB_MOVES:
 		w->db.moved = true;

@@ -38,7 +38,6 @@ http {{
 {servers}
 		{nodes}
 		keepalive 32;
-		keepalive_timeout 3s;
 		keepalive_timeout 4s;
 	}}
 	server {{

@@ -59,7 +59,7 @@ def is_listening(port):
 def make_folder(parent=None):
     """A fresh folder that everybody may enter; on the cache's file system if we have a say, so that
     releases can be hard links."""
-    candidates = [parent] if parent else [os.environ.get("FERMATA_STAGE"), "/tmp", "/var/tmp"]
+    candidates = [parent] if parent else [os.environ.get("FERMATA_STAGES"), "/tmp", "/var/tmp"]
     candidates = [c for c in candidates if c and os.path.isdir(c)]
     probe = CACHE
     while not probe.exists():

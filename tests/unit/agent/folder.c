@@ -100,8 +100,8 @@ folder_release(const char *base, const char *version)
 {
 	char name[512], text[128];
 
-	(void)snprintf(name, sizeof(name), "%s/releases/%s/node_modules/@nocobase/server/package.json",
-		       base, version);
+	(void)snprintf(name, sizeof(name),
+		       "%s/releases/%s/node_modules/@nocobase/server/package.json", base, version);
 	(void)snprintf(text, sizeof(text), "{\"name\":\"@nocobase/server\",\"version\":\"%s\"}",
 		       version);
 	folder_write(name, text);

@@ -1,5 +1,5 @@
-/* made_up.h - a made-up world for the agent's core: it writes down what the core wants done, and says
- * what the test tells it to say. */
+/* made_up.h - a made-up world for the agent's core: it writes down what the core wants done, and
+ * says what the test tells it to say. */
 #ifndef TEST_UNIT_AGENT_MADE_UP_H
 #define TEST_UNIT_AGENT_MADE_UP_H
 
@@ -15,7 +15,7 @@
 struct made_up {
 	struct ag_core *core;
 	struct fm_mono now, next;
-	struct ag_memory disk;   /* what a crash of the agent leaves */
+	struct ag_memory disk; /* what a crash of the agent leaves */
 	bool has_disk, disk_full;
 	unsigned persists;
 	struct fm_agent_report said;
@@ -40,7 +40,7 @@ int made_up_teardown(void **state);
 
 struct fm_agent_ask made_up_ask(uint64_t seq, enum fm_app_goal app, const char *release);
 bool made_up_say(struct made_up *w, const struct fm_agent_ask *ask);
-void made_up_pass(struct made_up *w, int64_t ms);  /* time, in wakes the core asked for */
+void made_up_pass(struct made_up *w, int64_t ms); /* time, in wakes the core asked for */
 void made_up_processes(struct made_up *w, unsigned alive, const char *strange);
 void made_up_probe(struct made_up *w, enum ag_health health, const char *text);
 /* version NULL: the look fails; "": an empty database. */

@@ -50,8 +50,7 @@ test_start_and_stop(void **state)
 	assert_true(has_count(&e));
 	FM_COPY(turning_settings.start_command, three);
 	FM_COPY(turning_settings.migrate_args, "--quickstart 'a b'");
-	assert_int_equal(ag_runtime_process.start(e.instance, "2.2.15", FM_START_MIGRATE, &err),
-			 0);
+	assert_int_equal(ag_runtime_process.start(e.instance, "2.2.15", FM_START_MIGRATE, &err), 0);
 	e.count = 3;
 	turning_until(has_count, &e);
 	leader = (pid_t)strtol(folder_read("state/application.session"), NULL, 10);
@@ -82,11 +81,13 @@ test_environment(void **state)
 	assert_non_null(strstr(env, "FERMATA_NODE=app1\n"));
 	assert_non_null(strstr(env, "NB_SKIP_STARTUP_UPDATE=1\n"));
 	/* Of this node, whatever the shared file says. */
-	(void)snprintf(line, sizeof(line), "SOCKET_PATH=%s/gateway.sock\n", turning_settings.node_dir);
+	(void)snprintf(line, sizeof(line), "SOCKET_PATH=%s/gateway.sock\n",
+		       turning_settings.node_dir);
 	assert_non_null(strstr(env, line));
 	(void)snprintf(line, sizeof(line), "APP_ENV_PATH=%s\n", turning_settings.env_file);
 	assert_non_null(strstr(env, line));
-	(void)snprintf(line, sizeof(line), "PATH=%s/releases/2.2.15/node_modules/.bin:", turning_settings.root);
+	(void)snprintf(line, sizeof(line),
+		       "PATH=%s/releases/2.2.15/node_modules/.bin:", turning_settings.root);
 	assert_non_null(strstr(env, line));
 	assert_null(strstr(env, "SECRET_OF_THE_AGENT"));
 	assert_string_equal(folder_read("app/releases/2.2.15/args.out"), "name\n");
@@ -136,7 +137,8 @@ test_adoption(void **state)
 	assert_int_equal(ag_runtime_process.start(e.instance, "2.2.15", FM_START_PLAIN, &err), 0);
 	turning_until(has_count, &e);
 	ag_runtime_process.close(e.instance);
-	/* Another node of the same name, of another agent, which remembers that number: not its affair. */
+	/* Another node of the same name, of another agent, which remembers that number: not its
+	 * affair. */
 	FM_COPY(turning_settings.state_dir, folder_path("other"));
 	folder_write("other/application.session",
 		     spoilt_session(folder_read("state/application.session")));
@@ -240,12 +242,9 @@ main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, turning_setup, turning_teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_start_and_stop),
-		TEST(test_environment),
-		TEST(test_kill_of_the_deaf),
-		TEST(test_adoption),
-		TEST(test_adoption_by_session),
-		TEST(test_start_fails),
+		TEST(test_start_and_stop),	TEST(test_environment),
+		TEST(test_kill_of_the_deaf),	TEST(test_adoption),
+		TEST(test_adoption_by_session), TEST(test_start_fails),
 		TEST(test_foreign_listener),
 	};
 

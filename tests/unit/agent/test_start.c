@@ -5,9 +5,9 @@
 
 #include "base/text.h"
 
-#define SAYS(field, part)                                                                          \
-	do {                                                                                       \
-		if (!strstr((field), (part))) fail_msg("\"%s\" says no \"%s\"", (field), (part));   \
+#define SAYS(field, part)                                                                         \
+	do {                                                                                      \
+		if (!strstr((field), (part))) fail_msg("\"%s\" says no \"%s\"", (field), (part)); \
 	} while (0)
 
 static void
@@ -369,7 +369,8 @@ test_adoption(void **state)
 	run_asked(w, 1, 5, FM_START_PLAIN);
 	made_up_ready(w, "2.2.15");
 	made_up_restart(w, 3);
-	assert_int_equal(w->said.app, FM_APP_STARTING); /* nothing is said that was not asked again */
+	assert_int_equal(w->said.app,
+			 FM_APP_STARTING); /* nothing is said that was not asked again */
 	made_up_probe(w, AG_HEALTH_OK, "");
 	made_up_look(w, "2.2.15", 0);
 	assert_int_equal(w->said.app, FM_APP_READY);

@@ -18,8 +18,7 @@ test_well_formed(void **state)
 	for (i = 0; i < ag_rule_count; i++) {
 		assert_non_null(ag_rules[i].when);
 		assert_true(ag_rules[i].says[0] != '\0');
-		for (k = 0; k < i; k++)
-			assert_string_not_equal(ag_rules[i].name, ag_rules[k].name);
+		for (k = 0; k < i; k++) assert_string_not_equal(ag_rules[i].name, ag_rules[k].name);
 	}
 	assert_string_equal(ag_rules[ag_rule_count - 1].name, "always");
 }
@@ -63,11 +62,11 @@ test_total(void **state)
 
 struct walk {
 	struct made_up w;
-	unsigned alive;       /* what is so */
+	unsigned alive; /* what is so */
 	char strange[32];
 	bool look_open, probe_open, job_open, spawn_open;
 	unsigned looks, probes, jobs, spawns;
-	bool look_answered;   /* by this very event */
+	bool look_answered; /* by this very event */
 	struct ag_look look;
 	unsigned refused, ready, stopped;
 };
@@ -208,10 +207,12 @@ one_event(struct walk *k, uint64_t *seq)
 		if (random() % 4) k->alive = 1;
 		ag_on_spawned(w->core, k->alive > 0, "no", w->now);
 		break;
-	case 2: case 3:
+	case 2:
+	case 3:
 		answer_look(k);
 		break;
-	case 4: case 5:
+	case 4:
+	case 5:
 		if (!k->probe_open) break;
 		k->probe_open = false;
 		ag_on_probe(w->core, random() % 2 ? AG_HEALTH_OK : (enum ag_health)(random() % 5),

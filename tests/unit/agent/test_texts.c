@@ -105,7 +105,8 @@ test_json(void **state)
 static void
 test_json_hostile(void **state)
 {
-	static const char text[] = "{\"b\":[1,{\"c\":\"\\u00e4\\\"\"}],\"e\":{\"code\":\"APP\",\"m\":\"x\"}}";
+	static const char text[] =
+		"{\"b\":[1,{\"c\":\"\\u00e4\\\"\"}],\"e\":{\"code\":\"APP\",\"m\":\"x\"}}";
 	size_t len = sizeof(text) - 1;
 	char value[8];
 
@@ -142,8 +143,8 @@ test_json_cuts_whole_characters(void **state)
 static void
 test_health(void **state)
 {
-#define SAYS(code, message, name)                                                                  \
-	"{\"error\":{\"status\":503,\"maintaining\":true,\"message\":\"" message                   \
+#define SAYS(code, message, name)                                                \
+	"{\"error\":{\"status\":503,\"maintaining\":true,\"message\":\"" message \
 	"\",\"command\":{\"name\":\"" name "\"},\"code\":\"" code "\"}}"
 	static const struct {
 		int status;
@@ -204,10 +205,12 @@ test_conninfo(void **state)
 	char text[1024], small[40];
 
 	(void)state;
-	assert_int_equal(ag_dotenv_parse(&env,
-					 "DB_DIALECT=postgres\nDB_HOST=db.example\nDB_PORT=5432\n"
-					 "DB_USER=noco\nDB_DATABASE=noco\nDB_PASSWORD=\"a'b\\\\c d\"\n",
-					 &err), 0);
+	assert_int_equal(
+		ag_dotenv_parse(&env,
+				"DB_DIALECT=postgres\nDB_HOST=db.example\nDB_PORT=5432\n"
+				"DB_USER=noco\nDB_DATABASE=noco\nDB_PASSWORD=\"a'b\\\\c d\"\n",
+				&err),
+		0);
 	assert_int_equal(ag_conninfo(&env, text, sizeof(text), &err), 0);
 	assert_string_equal(text, "host='db.example' port='5432' dbname='noco' user='noco' "
 				  "password='a\\'b\\\\c d' connect_timeout=5 "

@@ -7,11 +7,15 @@ static void
 test_order(void **state)
 {
 	static const char *const rising[] = {
-		"0.9.9",         "1.0.0-alpha",   "1.0.0-alpha.1", "1.0.0-alpha.beta",
-		"1.0.0-beta",    "1.0.0-beta.2",  "1.0.0-beta.11", "1.0.0-rc.1",
-		"1.0.0",         "1.2.4-alpha",   "1.2.4",         "2.1.41",
-		"2.2.9",         "2.2.15",        "2.2.16-alpha",  "2.2.16",
-		"2.10.0",        "99999999999999999999.0.0",
+		"0.9.9",	 "1.0.0-alpha",
+		"1.0.0-alpha.1", "1.0.0-alpha.beta",
+		"1.0.0-beta",	 "1.0.0-beta.2",
+		"1.0.0-beta.11", "1.0.0-rc.1",
+		"1.0.0",	 "1.2.4-alpha",
+		"1.2.4",	 "2.1.41",
+		"2.2.9",	 "2.2.15",
+		"2.2.16-alpha",	 "2.2.16",
+		"2.10.0",	 "99999999999999999999.0.0",
 	};
 	enum { COUNT = sizeof(rising) / sizeof(*rising) };
 
@@ -46,9 +50,9 @@ test_same(void **state)
 static void
 test_no_version(void **state)
 {
-	static const char *const wrong[] = { "", "2", "2.2", "2.2.", "2.2.x", "2.2.15.1",
-					     "2.2.15-", "2.2.15-a..b", "2.2.15-a b", " 2.2.15",
-					     "2..15", "latest" };
+	static const char *const wrong[] = { "",	   "2",	       "2.2",	  "2.2.",
+					     "2.2.x",	   "2.2.15.1", "2.2.15-", "2.2.15-a..b",
+					     "2.2.15-a b", " 2.2.15",  "2..15",	  "latest" };
 	int order = 7;
 
 	(void)state;

@@ -3,11 +3,11 @@
 
 #include "folder.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "agent/work/tree.h"
@@ -73,13 +73,17 @@ test_sha256(void **state)
 	(void)state;
 	ag_sha256_init(&sha);
 	ag_sha256_hex(&sha, hex);
-	assert_string_equal(hex, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+	assert_string_equal(hex,
+			    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 	ag_sha256_init(&sha);
 	for (int i = 0; i < 1000000; i += 100)
-		ag_sha256_add(&sha, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-				    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 100);
+		ag_sha256_add(&sha,
+			      "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+			      "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+			      100);
 	ag_sha256_hex(&sha, hex);
-	assert_string_equal(hex, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+	assert_string_equal(hex,
+			    "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
 static void
@@ -203,7 +207,8 @@ test_restore_begun_anew(void **state)
 static void
 age(const char *name, time_t seconds)
 {
-	struct timespec times[2] = { { .tv_sec = 1000000 - seconds }, { .tv_sec = 1000000 - seconds } };
+	struct timespec times[2] = { { .tv_sec = 1000000 - seconds },
+				     { .tv_sec = 1000000 - seconds } };
 
 	assert_int_equal(utimensat(AT_FDCWD, folder_path(name), times, 0), 0);
 }

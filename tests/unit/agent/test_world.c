@@ -40,8 +40,8 @@ has_read_all(void *arg)
 static void
 test_log_watch(void **state)
 {
-	struct ag_log_watch *watch = ag_log_watch_new(turning_base, turning_settings.log_file, "has been started",
-						      turning_count, NULL);
+	struct ag_log_watch *watch = ag_log_watch_new(turning_base, turning_settings.log_file,
+						      "has been started", turning_count, NULL);
 	unsigned turns = 0;
 
 	(void)state;
@@ -74,7 +74,8 @@ static void
 answer(struct evhttp_request *request, void *arg)
 {
 	struct app *app = arg;
-	const char *agent = evhttp_find_header(evhttp_request_get_input_headers(request), "User-Agent");
+	const char *agent = evhttp_find_header(evhttp_request_get_input_headers(request),
+					       "User-Agent");
 	bool is_health = strcmp(evhttp_request_get_uri(request), "/api/__health_check") == 0;
 	int status = is_health ? app->health_status : app->info_status;
 	struct evbuffer *body = evbuffer_new();
@@ -85,10 +86,11 @@ answer(struct evhttp_request *request, void *arg)
 		evbuffer_free(body);
 		return;
 	}
-	(void)evbuffer_add_printf(body, "%s",
-				  status == 200 ? "ok"
-				  : status == 503
-				  ? "{\"error\":{\"code\":\"APP_COMMANDING\",\"message\":\"m\"}}" : "{}");
+	(void)evbuffer_add_printf(
+		body, "%s",
+		status == 200	? "ok"
+		: status == 503 ? "{\"error\":{\"code\":\"APP_COMMANDING\",\"message\":\"m\"}}"
+				: "{}");
 	evhttp_send_reply(request, status, "x", body);
 	evbuffer_free(body);
 }
@@ -105,7 +107,8 @@ open_app(struct app *app)
 	app->http = evhttp_new(turning_base);
 	bound = evhttp_bind_socket_with_handle(app->http, "127.0.0.1", 0);
 	assert_non_null(bound);
-	assert_int_equal(getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&at, &len), 0);
+	assert_int_equal(
+		getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&at, &len), 0);
 	app->port = ntohs(at.sin_port);
 	evhttp_set_gencb(app->http, answer, app);
 }
@@ -197,11 +200,12 @@ test_look(void **state)
 	char script[2048];
 
 	(void)state;
-	(void)snprintf(script, sizeof(script),
-		       "#!/bin/sh\ncat >%s/order\ntr '\\0' ' ' </proc/$$/cmdline >%s/seen\n"
-		       "tr '\\0' ' ' </proc/$$/environ >>%s/seen\n"
-		       "printf '\\0\\0\\0\\021\\312\\002\\016\\010\\001\\020\\001\"\\0062.2.15(\\001'\n",
-		       folder_path(""), folder_path(""), folder_path(""));
+	(void)snprintf(
+		script, sizeof(script),
+		"#!/bin/sh\ncat >%s/order\ntr '\\0' ' ' </proc/$$/cmdline >%s/seen\n"
+		"tr '\\0' ' ' </proc/$$/environ >>%s/seen\n"
+		"printf '\\0\\0\\0\\021\\312\\002\\016\\010\\001\\020\\001\"\\0062.2.15(\\001'\n",
+		folder_path(""), folder_path(""), folder_path(""));
 	look_once(script);
 	assert_true(last_look.ok && last_look.installed);
 	assert_string_equal(last_look.version, "2.2.15");

@@ -68,7 +68,8 @@ turning_until(bool (*holds)(void *arg), void *arg)
 
 	while (!holds(arg)) {
 		assert_true(fm_mono_since(end, fm_mono_now()) > 0);
-		assert_int_equal(event_base_once(turning_base, -1, EV_TIMEOUT, on_pause, NULL, &pause), 0);
+		assert_int_equal(
+			event_base_once(turning_base, -1, EV_TIMEOUT, on_pause, NULL, &pause), 0);
 		assert_int_equal(event_base_loop(turning_base, EVLOOP_ONCE), 0);
 	}
 }
