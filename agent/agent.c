@@ -324,7 +324,7 @@ lock_state(struct ag_agent *agent, struct fm_err *err)
 	char path[AG_PATH_SIZE + 16];
 	const char *folder = agent->settings->state_dir;
 
-	if (mkdir(folder, 0750) < 0 && errno != EEXIST)
+	if (mkdir(folder, 0711) < 0 && errno != EEXIST)
 		return fm_fail(err, FM_ERR_IO, errno, "make %s", folder);
 	(void)FM_FORMAT(path, "%s/agent.lock", folder);
 	agent->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);

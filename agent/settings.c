@@ -92,6 +92,7 @@ find_user(struct ag_settings *s, struct reading *r)
 		fault(r, "to run the application as %s the agent must be root", s->user);
 	s->uid = pw->pw_uid;
 	s->gid = pw->pw_gid;
+	(void)FM_COPY(s->home, pw->pw_dir);
 }
 
 /* "http://host:port" with nothing behind it. */

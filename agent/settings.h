@@ -35,6 +35,7 @@ struct ag_settings {
 	char address[FM_NAME_SIZE]; /* host:port, for the coordinator */
 	uid_t uid;		    /* of user; 0: ours */
 	gid_t gid;
+	char home[AG_PATH_SIZE]; /* of user; "": ours */
 };
 
 extern const struct fm_opt ag_options[];

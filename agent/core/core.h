@@ -1,14 +1,12 @@
 /* core.h - the inside of the core: what it knows. Shared by supervise.c (events), rules.c (the
- * application), jobs.c (work on the disk) and report.c; nobody else includes it, unit tests aside.
- * */
+ * application), jobs.c (work on the disk) and report.c; else only unit tests include it. */
 #ifndef AG_CORE_CORE_H
 #define AG_CORE_CORE_H
 
 #include "agent/core/supervise.h"
 
 #define AG_JOBS (AG_JOB_SWEEP + 1)
-#define AG_SILENCES \
-	3 /* probes without an answer before a ready application is no longer called so */
+#define AG_SILENCES 3 /* probes unanswered, and a ready application is not called so any more */
 
 /* What the last look said about a start. */
 enum ag_verdict {
@@ -94,8 +92,7 @@ const struct ag_rule *ag_rule_find(struct ag_core *core);
 /* acts.c: what rows do. true: facts changed, look at the table again. */
 bool ag_act_term(struct ag_core *core);
 bool ag_act_kill(struct ag_core *core);
-bool ag_act_kill_again(
-	struct ag_core *core); /* what hung in the kernel, or came between two scans */
+bool ag_act_kill_again(struct ag_core *core); /* what hangs, or came between two scans */
 bool ag_act_note_gone(struct ag_core *core);
 bool ag_act_look(struct ag_core *core);
 bool ag_act_probe(struct ag_core *core);

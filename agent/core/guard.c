@@ -41,8 +41,7 @@ ag_guard(const char *release, enum fm_start_mode mode, const struct ag_look *loo
 		return false;
 	}
 	if (order == 0) {
-		/* nocobase: a start with --quickstart runs the whole upgrade again (22 s, not 10).
-		 * */
+		/* nocobase: with --quickstart the whole upgrade runs again (22 s, not 10). */
 		if (look->pending == 0 && look->stale == 0) *ret_mode = FM_START_PLAIN;
 		return true;
 	}

@@ -69,7 +69,7 @@ static const struct {
 } ag_job_rules[] = {
 { AG_JOB_SNAPSHOT, needs_snapshot, true,  true,  true,  "takes a snapshot of the storage", "" },
 { AG_JOB_RESTORE,  needs_restore,  true,  true,  false, "restores the storage", "" },
-{ AG_JOB_LINK,     needs_link,     true,  false, false, "switches the release", "cannot switch the release" },
+{ AG_JOB_LINK,     needs_link,     true,  false, false, "switches the release", "cannot switch" },
 { AG_JOB_FETCH,    needs_fetch,    false, true,  true,  "fetches", "" },
 { AG_JOB_SWEEP,    needs_sweep,    false, false, false, "sweeps old releases", "cannot sweep" },
 };

@@ -249,8 +249,7 @@ ag_on_spawned(struct ag_core *core, bool ok, const char *why, struct fm_mono now
 	step(core);
 }
 
-/* A closed port costs nobody anything; each early answer is an error line in the application's log.
- * */
+/* A closed port costs nobody anything; each early answer is an error line in the log. */
 static int64_t
 pause_after_probe(const struct ag_core *core)
 {

@@ -30,40 +30,40 @@
 #define AG_CRASH_LIMIT 5 /* the fifth is not followed by a start */
 
 struct ag_limits {
-	int64_t term_ms;       /* TERM to KILL; default 15 s (nocobase: ends by itself in 0.5-3.5 s) */
+	int64_t term_ms;       /* TERM to KILL; 15 s (nocobase: ends by itself in 0.5-3.5 s) */
 	int64_t kill_ms;       /* KILL to "cannot be killed"; default 10 s */
 	int64_t poll_ms;       /* between probes while ready; default 1 s */
-	int64_t start_poll_ms; /* between probes while starting; default 500 ms; a fifth while silent */
-	int64_t stuck_ms;      /* no change of what it says while starting: FAILED; default 15 min */
-	int64_t retry_ms;      /* between tries of an act that failed by itself; default 1 s */
+	int64_t start_poll_ms; /* while starting; default 500 ms; a fifth while silent */
+	int64_t stuck_ms; /* no change of what it says while starting: FAILED; default 15 min */
+	int64_t retry_ms; /* between tries of an act that failed by itself; default 1 s */
 };
 
 /* What must survive a crash of the agent. Written whole, atomically, before it is acted upon. */
 struct ag_memory {
-	struct fm_agent_ask ask;      /* the highest accepted */
+	struct fm_agent_ask ask; /* the highest accepted */
 	bool has_ask;
 	uint64_t starts;
 	uint64_t restored_serial;
 	uint64_t swept_seq;
-	char snapshot[FM_NAME_SIZE];  /* last complete one */
+	char snapshot[FM_NAME_SIZE]; /* last complete one */
 	uint64_t snapshot_bytes;
-	char running[FM_VERSION_SIZE]; /* release of the process that was started, empty when stopped */
-	uint64_t start_serial;        /* of the last start that was tried */
+	char running[FM_VERSION_SIZE]; /* release that was started; empty when stopped */
+	uint64_t start_serial;	       /* of the last start that was tried */
 };
 
 /* What a probe of the application's own URLs said. */
 enum ag_health {
-	AG_HEALTH_SILENT,   /* connection refused or timed out: boots, or is gone */
-	AG_HEALTH_BUSY,     /* 503 with a code that is not final; text says what it does */
-	AG_HEALTH_OK,       /* health check 200 "ok" and app:getInfo 200 */
-	AG_HEALTH_FAILED,   /* a final failure (nocobase.md 2.4); text says which */
-	AG_HEALTH_SICK,     /* health check ok, app:getInfo not: its database is away; heals by itself */
+	AG_HEALTH_SILENT, /* connection refused or timed out: boots, or is gone */
+	AG_HEALTH_BUSY,	  /* 503 with a code that is not final; text says what it does */
+	AG_HEALTH_OK,	  /* health check 200 "ok" and app:getInfo 200 */
+	AG_HEALTH_FAILED, /* a final failure; text says which */
+	AG_HEALTH_SICK,	  /* health check ok, app:getInfo not: no database; heals by itself */
 };
 
 /* A look at the database with the application's own settings (JOB_LOOK). */
 struct ag_look {
-	bool ok;              /* false: could not look; text says why */
-	bool installed;       /* the application's tables are there */
+	bool ok;	/* false: could not look; text says why */
+	bool installed; /* the application's tables are there */
 	char version[FM_VERSION_SIZE];
 	unsigned pending, stale, enabled;
 	char text[FM_TEXT_SIZE];

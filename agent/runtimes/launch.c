@@ -92,6 +92,8 @@ ag_launch_env(const struct ag_settings *s, const char marks[2][AG_PATH_SIZE + 32
 	put_ours(&env, "LANG", "C.UTF-8");
 	put_ours(&env, "TZ", NULL);
 	put_ours(&env, "USER", NULL);
+	if (s->uid) put(&env, "HOME", s->home);
+	if (s->uid) put(&env, "USER", s->user);
 	for (size_t i = 0; i < file.count; i++) put(&env, file.keys[i], file.values[i]);
 	(void)FM_FORMAT(path, "%s/releases/%s", s->root, release);
 	put_path(&env, path);

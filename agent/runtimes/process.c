@@ -133,8 +133,7 @@ process_scan(struct ag_instance *in, char *strange, size_t size)
 }
 
 /* The session that was started last, as "pid start-time boot". Not synced: when the machine ends,
- * so does the session. Without this file the marks find all but those that hide their environment.
- * */
+ * so does the session. Without this file the marks find all but what hides its environment. */
 static void
 write_session(const struct ag_instance *in, pid_t pid)
 {

@@ -51,6 +51,7 @@ run_script(const struct fetching *f, const char *version, int out)
 	    setenv("FERMATA_RELEASE_DIR", f->release, 1) < 0 ||
 	    setenv("FERMATA_CACHE", f->cache, 1) < 0)
 		_exit(126);
+	if (s->uid && setenv("HOME", s->home, 1) < 0) _exit(126);
 	if (dup2(out, STDOUT_FILENO) < 0 || dup2(out, STDERR_FILENO) < 0) _exit(126);
 	if (s->uid && (initgroups(s->user, s->gid) < 0 || setgid(s->gid) < 0 || setuid(s->uid) < 0))
 		_exit(126);

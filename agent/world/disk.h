@@ -1,5 +1,4 @@
-/* disk.h - the releases of this node: which are complete, which one `current` names, and switching.
- * */
+/* disk.h - the releases of this node: complete ones, the one `current` names, and switching. */
 #ifndef AG_WORLD_DISK_H
 #define AG_WORLD_DISK_H
 

@@ -15,8 +15,7 @@ struct ag_dotenv {
 	char *values[AG_DOTENV_MAX];
 };
 
-/* Of two rows with the same key the later holds. On -1 env is empty, and may be given to _done().
- * */
+/* Of two rows with the same key the later holds. On -1 env is empty, and may be given to _done(). */
 int ag_dotenv_read(struct ag_dotenv *env, const char *path, struct fm_err *err);
 int ag_dotenv_parse(struct ag_dotenv *env, const char *text, struct fm_err *err);
 void ag_dotenv_done(struct ag_dotenv *env); /* wipes */

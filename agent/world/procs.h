@@ -27,7 +27,7 @@ void ag_procs_boot(char *dst, size_t size);
 enum ag_listener {
 	AG_LISTENER_NONE,
 	AG_LISTENER_SEEN,
-	AG_LISTENER_UNSEEN, /* no process holds it that we can see; one that just ends looks like this */
+	AG_LISTENER_UNSEEN, /* by nobody we can see; one that just ends looks so */
 };
 
 /* Who listens on host:port, or on port of every address, besides those in ours; who is a text for

@@ -62,7 +62,7 @@ class Bench:
         stage = self.cluster
         stage.kill_apps()
         plain.reap()
-        stage.postgres.query("alter role nocobase login")
+        stage.postgres.forget_coordinators()
         stage.postgres.fresh_database(template=GOLDEN)
         shutil.rmtree(stage.storage)
         shutil.copytree(stage.folder / GOLDEN, stage.storage)

@@ -115,8 +115,14 @@ class Postgres:
         for name in self.databases():
             if name != "postgres":
                 self.query(f'drop database "{name}" with (force)')
-        self.query(f"alter role {ROLE} login")
+        self.forget_coordinators()
         self.fresh_database()
+
+    def forget_coordinators(self):
+        """Lets a coordinator with a new journal speak to this server: otherwise an earlier one's epoch
+        forbids it, and rightly so."""
+        self.query("drop table if exists public.fermata_epoch")
+        self.query(f"alter role {ROLE} login")
 
     def databases(self):
         return [row[0] for row in self.query("select datname from pg_database where not datistemplate")]

@@ -143,6 +143,7 @@ test_link(void **state)
 	assert_int_equal(unlink(folder_path("app/current")), 0);
 	folder_write("app/current/file", "a person's folder");
 	assert_int_equal(ag_disk_link(folder_path("app"), "2.2.16", &err), -1);
+	assert_non_null(strstr(err.text, "move it away"));
 	assert_true(folder_has("app/current/file"));
 }
 

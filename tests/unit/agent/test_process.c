@@ -74,6 +74,7 @@ test_environment(void **state)
 	(void)state;
 	assert_int_equal(setenv("SECRET_OF_THE_AGENT", "x", 1), 0);
 	FM_COPY(turning_settings.start_command, three);
+	FM_COPY(turning_settings.migrate_args, "--quickstart");
 	assert_int_equal(ag_runtime_process.start(e.instance, "2.2.15", FM_START_PLAIN, &err), 0);
 	turning_until(has_count, &e);
 	env = folder_read("app/releases/2.2.15/env.out");
@@ -90,6 +91,7 @@ test_environment(void **state)
 		       "PATH=%s/releases/2.2.15/node_modules/.bin:", turning_settings.root);
 	assert_non_null(strstr(env, line));
 	assert_null(strstr(env, "SECRET_OF_THE_AGENT"));
+	/* And nothing that a start with leave to migrate would have. */
 	assert_string_equal(folder_read("app/releases/2.2.15/args.out"), "name\n");
 	ag_runtime_process.signal(e.instance, AG_KILL);
 	e.count = 0;

@@ -65,6 +65,24 @@ inode(const char *name)
 }
 
 static void
+age(const char *name, time_t seconds)
+{
+	struct timespec times[2] = { { .tv_sec = 1000000 - seconds },
+				     { .tv_sec = 1000000 - seconds } };
+
+	assert_int_equal(utimensat(AT_FDCWD, folder_path(name), times, 0), 0);
+}
+
+static time_t
+written(const char *name)
+{
+	struct stat st;
+
+	assert_int_equal(stat(folder_path(name), &st), 0);
+	return st.st_mtime;
+}
+
+static void
 test_sha256(void **state)
 {
 	char hex[AG_SHA256_HEX];
@@ -92,6 +110,7 @@ test_there_and_back(void **state)
 	struct ag_done done;
 
 	(void)state;
+	age("storage/plugins/p/index.js", 40);
 	assert_int_equal(ag_work_snapshot(&settings, "rp-1", &done, &err), 0);
 	assert_int_equal(done.bytes, 7 + 4 + 3 + 15);
 	assert_false(folder_has("snapshots/rp-1.partial"));
@@ -114,6 +133,7 @@ test_there_and_back(void **state)
 	assert_string_equal(folder_read("storage/plugins/p/index.js"), "code");
 	assert_string_equal(folder_read("storage/plugins/link"), "code");
 	assert_string_equal(folder_read("storage/apps/main/aes_key.dat"), "key");
+	assert_int_equal(written("storage/plugins/p/index.js"), 999960);
 	assert_string_equal(folder_read("storage/logs/main/x.log"), "not part of it");
 	/* Kept for the post-mortem. */
 	assert_string_equal(folder_read("storage/.fermata-replaced/rp-1.1/apps/main/aes_key.dat"),
@@ -192,25 +212,18 @@ test_restore_begun_anew(void **state)
 			       moved[step]);
 		assert_int_equal(rename(folder_path(from), folder_path(to)), 0);
 		folder_write("storage/.fermata-new/half/x", "half");
+		folder_write("storage/.fermata-new/apps/main/left.txt", "half");
 		assert_int_equal(restore("rp-1", serial), 0);
 		/* And once more after the swap, before anybody heard that it was done. */
 		assert_int_equal(restore("rp-1", serial), 0);
 		assert_string_equal(folder_read("storage/apps/main/aes_key.dat"), "key");
+		assert_false(folder_has("storage/apps/main/left.txt"));
 		assert_string_equal(folder_read("storage/plugins/p/index.js"), "code");
 		assert_string_equal(folder_read("storage/uploads/a b%\n.png"), "picture");
 		(void)snprintf(to, sizeof(to),
 			       "storage/.fermata-replaced/rp-1.%u/apps/main/aes_key.dat", step);
 		assert_string_equal(folder_read(to), "other");
 	}
-}
-
-static void
-age(const char *name, time_t seconds)
-{
-	struct timespec times[2] = { { .tv_sec = 1000000 - seconds },
-				     { .tv_sec = 1000000 - seconds } };
-
-	assert_int_equal(utimensat(AT_FDCWD, folder_path(name), times, 0), 0);
 }
 
 static void

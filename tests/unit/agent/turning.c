@@ -5,6 +5,7 @@
 #include <event2/event.h>
 #include <string.h>
 
+#include "agent/runtimes/runtime.h"
 #include "base/mono.h"
 #include "base/text.h"
 
@@ -37,9 +38,22 @@ turning_setup(void **state)
 	return turning_base ? 0 : -1;
 }
 
+/* What a test that failed has left alive ends with it. */
+static void
+end_processes(void)
+{
+	struct ag_instance *in;
+
+	FM_COPY(turning_settings.state_dir, folder_path("state"));
+	in = ag_runtime_process.open(turning_base, &turning_settings, turning_count, NULL);
+	ag_runtime_process.signal(in, AG_KILL);
+	ag_runtime_process.close(in);
+}
+
 int
 turning_teardown(void **state)
 {
+	end_processes();
 	event_base_free(turning_base);
 	return folder_teardown(state);
 }
