@@ -6,9 +6,9 @@
 
 _Noreturn void fm_check_failed(const char *cond, const char *file, int line, const char *func);
 
-#define CHECK(cond)                                                                                \
-	do {                                                                                       \
-		if (!(cond)) fm_check_failed(#cond, __FILE__, __LINE__, __func__);                 \
+#define CHECK(cond)                                                                \
+	do {                                                                       \
+		if (!(cond)) fm_check_failed(#cond, __FILE__, __LINE__, __func__); \
 	} while (0)
 
 #endif

@@ -8,11 +8,11 @@
 #define _cleanup_(f) __attribute__((cleanup(f)))
 
 /* Gives the pointer away and forgets it here. */
-#define TAKE(p)                                                                                    \
-	({                                                                                         \
-		__typeof__(p) take_ = (p);                                                         \
-		(p) = NULL;                                                                        \
-		take_;                                                                             \
+#define TAKE(p)                            \
+	({                                 \
+		__typeof__(p) take_ = (p); \
+		(p) = NULL;                \
+		take_;                     \
 	})
 
 /* Zeroed memory; out of memory ends the daemon (it resumes from its journal). Never NULL. */
@@ -21,8 +21,8 @@ void *fm_new_bytes(size_t count, size_t size);
 char *fm_strdup(const char *s); /* never NULL; s NULL gives "" */
 
 /* For _cleanup_: take NULL and half-made things. */
-void fm_freep(void *pp);          /* free(*pp) */
-void fm_closep(const int *fd);    /* close(*fd) when >= 0 */
+void fm_freep(void *pp);       /* free(*pp) */
+void fm_closep(const int *fd); /* close(*fd) when >= 0 */
 void fm_fclosep(FILE **f);
 
 #define _cleanup_free_ _cleanup_(fm_freep)

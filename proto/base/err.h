@@ -3,15 +3,15 @@
 #define FM_BASE_ERR_H
 
 /* What code may branch on; the text is for people. */
-#define FM_ERR_KINDS(X)                                                                            \
-	X(NONE, "none")                                                                            \
-	X(CONFIG, "config")     /* a setting or an argument is wrong */                            \
-	X(IO, "io")             /* the system refused */                                           \
-	X(PEER, "peer")         /* the other side broke the protocol */                            \
-	X(REFUSED, "refused")   /* not allowed now, or not for this role */                        \
-	X(TIMEOUT, "timeout")                                                                      \
-	X(STALE, "stale")       /* a lower epoch */                                                \
-	X(LIMIT, "limit")       /* larger than we accept */                                        \
+#define FM_ERR_KINDS(X)                                                   \
+	X(NONE, "none")                                                   \
+	X(CONFIG, "config")   /* a setting or an argument is wrong */     \
+	X(IO, "io")	      /* the system refused */                    \
+	X(PEER, "peer")	      /* the other side broke the protocol */     \
+	X(REFUSED, "refused") /* not allowed now, or not for this role */ \
+	X(TIMEOUT, "timeout")                                             \
+	X(STALE, "stale") /* a lower epoch */                             \
+	X(LIMIT, "limit") /* larger than we accept */                     \
 	X(DATABASE, "database")
 
 enum fm_err_kind {

@@ -3,7 +3,13 @@
 #ifndef FM_BASE_LOG_H
 #define FM_BASE_LOG_H
 
-enum fm_log_level { FM_LOG_ERROR = 3, FM_LOG_WARNING = 4, FM_LOG_NOTICE = 5, FM_LOG_INFO = 6, FM_LOG_DEBUG = 7 };
+enum fm_log_level {
+	FM_LOG_ERROR = 3,
+	FM_LOG_WARNING = 4,
+	FM_LOG_NOTICE = 5,
+	FM_LOG_INFO = 6,
+	FM_LOG_DEBUG = 7
+};
 
 /* what: a few words, the same for the same event. fmt: "key=%s key=%d" pairs, may be NULL.
  * Control characters in the result are shown as \xNN, so that a peer cannot forge a line. */

@@ -10,34 +10,34 @@
 #include "base/err.h"
 
 enum fm_opt_type {
-	FM_OPT_TEXT,     /* char[size]; min/max are lengths */
-	FM_OPT_NAME,     /* char[size], fm_is_name() */
-	FM_OPT_NAMES,    /* char[size], names separated by white space; min/max are counts */
-	FM_OPT_PATH,     /* char[size], absolute */
-	FM_OPT_NUMBER,   /* long long */
+	FM_OPT_TEXT,	 /* char[size]; min/max are lengths */
+	FM_OPT_NAME,	 /* char[size], fm_is_name() */
+	FM_OPT_NAMES,	 /* char[size], names separated by white space; min/max are counts */
+	FM_OPT_PATH,	 /* char[size], absolute */
+	FM_OPT_NUMBER,	 /* long long */
 	FM_OPT_DURATION, /* long long, ms; min/max in ms; written "10s" */
-	FM_OPT_BOOL,     /* bool; yes no on off true false */
-	FM_OPT_CHOICE,   /* char[size], one of `choices` */
-	FM_OPT_ADDRESS,  /* char[size], host:port or [v6]:port, several separated by white space */
+	FM_OPT_BOOL,	 /* bool; yes no on off true false */
+	FM_OPT_CHOICE,	 /* char[size], one of `choices` */
+	FM_OPT_ADDRESS,	 /* char[size], host:port or [v6]:port, several separated by white space */
 };
 
 struct fm_opt {
 	const char *section, *key;
 	enum fm_opt_type type;
-	size_t offset, size;      /* of the field in the settings struct */
-	const char *fallback;     /* default as written; NULL: must be set */
+	size_t offset, size;  /* of the field in the settings struct */
+	const char *fallback; /* default as written; NULL: must be set */
 	long long min, max;
-	const char *choices;      /* "a|b|c" for CHOICE */
+	const char *choices; /* "a|b|c" for CHOICE */
 	bool reloadable;
-	bool secret;              /* `config show` prints *** */
-	const char *help;         /* one or two sentences; is the manual */
+	bool secret;	  /* `config show` prints *** */
+	const char *help; /* one or two sentences; is the manual */
 };
 
 #define FM_OPTS_MAX 64
 
 /* Where each value came from; same index as the table. */
 struct fm_opt_origins {
-	int line[FM_OPTS_MAX];    /* 0: default */
+	int line[FM_OPTS_MAX]; /* 0: default */
 };
 
 /* Fills *settings with defaults, then from the INI file at path. All faults are found, not only the

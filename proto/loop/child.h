@@ -23,15 +23,16 @@ struct fm_child_calls {
 };
 
 struct fm_child_plan {
-	const char *const *argv;    /* argv[0] is looked up in PATH */
-	const char *const *env;     /* NULL: ours */
-	const char *cwd;            /* NULL: ours */
-	bool frames;                /* output is frames, not lines */
-	bool dies_with_us;          /* PR_SET_PDEATHSIG SIGKILL */
-	bool own_group;             /* a process group of its own; fm_child_kill() reaches all of it */
-	const uint8_t *input;       /* written to standard input, then closed; copied; may be NULL */
+	const char *const *argv; /* argv[0] is looked up in PATH */
+	const char *const *env;	 /* NULL: ours */
+	const char *cwd;	 /* NULL: ours */
+	bool frames;		 /* output is frames, not lines */
+	bool dies_with_us;	 /* PR_SET_PDEATHSIG SIGKILL */
+	bool own_group;		 /* a process group of its own; fm_child_kill() reaches all of it */
+	const uint8_t *input;	 /* written to standard input, then closed; copied; may be NULL */
 	size_t input_size;
-	uid_t uid; gid_t gid;       /* when not 0 */
+	uid_t uid;
+	gid_t gid; /* when not 0 */
 };
 
 struct fm_child *fm_child_start(struct event_base *base, const struct fm_child_plan *plan,

@@ -51,8 +51,8 @@ struct fm_listener;
  * (mode 0660; the peer's uid must be 0, ours, or a member of group, else it is refused). welcome()
  * fills what each Welcome says. Peers of a unix listener may only be OPERATOR, of a TCP one AGENT or
  * GATE. */
-struct fm_listener *fm_listener_open(struct event_base *base, const char *address, const char *group,
-				     const struct fm_peer_calls *calls,
+struct fm_listener *fm_listener_open(struct event_base *base, const char *address,
+				     const char *group, const struct fm_peer_calls *calls,
 				     void (*welcome)(void *arg, Fermata__Welcome *ret), void *arg,
 				     struct fm_err *err);
 void fm_listener_close(struct fm_listener *listener);

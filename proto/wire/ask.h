@@ -17,14 +17,14 @@
 /* Every enum that reaches a log or a screen has its names beside it. Values equal the schema's. */
 #define FM_APP_GOALS(X) X(NONE, "none") X(STOPPED, "stopped") X(RUNNING, "running")
 #define FM_START_MODES(X) X(PLAIN, "plain") X(MIGRATE, "migrate")
-#define FM_APP_STATES(X)                                                                           \
-	X(UNKNOWN, "unknown")                                                                      \
-	X(STOPPED, "stopped")                                                                      \
-	X(STARTING, "starting")                                                                    \
-	X(READY, "ready")                                                                          \
-	X(FAILED, "failed")                                                                        \
-	X(STOPPING, "stopping")                                                                    \
-	X(REFUSED, "refused")                                                                      \
+#define FM_APP_STATES(X)        \
+	X(UNKNOWN, "unknown")   \
+	X(STOPPED, "stopped")   \
+	X(STARTING, "starting") \
+	X(READY, "ready")       \
+	X(FAILED, "failed")     \
+	X(STOPPING, "stopping") \
+	X(REFUSED, "refused")   \
 	X(BACKOFF, "backoff")
 #define FM_GATE_MODES(X) X(NONE, "none") X(OPEN, "open") X(CLOSED, "closed") X(PINNED, "pinned")
 
