@@ -80,6 +80,38 @@ test_state_damaged(void **state)
 	assert_int_equal(ag_state_read(folder_path("s"), &back, &err), 1);
 }
 
+static uint32_t
+crc32_of(const char *text)
+{
+	uint32_t crc = UINT32_MAX;
+
+	for (; *text; text++) {
+		crc ^= (unsigned char)*text;
+		for (int k = 0; k < 8; k++) crc = crc & 1 ? crc >> 1 ^ 0xedb88320u : crc >> 1;
+	}
+	return ~crc;
+}
+
+/* Whole, but with a row that we do not know: nothing of it is taken. */
+static void
+test_state_of_a_later_agent(void **state)
+{
+	struct ag_memory saved = some_state(), back;
+	char text[16384];
+	struct fm_err err;
+
+	(void)state;
+	assert_int_equal(ag_state_write(folder_path("s"), &saved, &err), 0);
+	FM_COPY(text, folder_read("s"));
+	*strstr(text, "crc ") = '\0';
+	FM_APPEND(text, "promise 1\n");
+	FM_APPEND(text, "crc %08x\n", crc32_of(text));
+	folder_write("s", text);
+	assert_int_equal(ag_state_read(folder_path("s"), &back, &err), -1);
+	assert_non_null(strstr(err.text, "promise"));
+	assert_false(back.has_ask);
+}
+
 static void
 test_state_not_written(void **state)
 {
