@@ -257,7 +257,6 @@ def killed_coordinator(demo):
     demo.serves(version)
     reached = demo.judge_visitors(visitors, run)
     demo.figures.scenario("5 upgrade, coordinator killed", seconds, visitors.answers, len(reached))
-    demo.figures.upgrade(checks.downtime(visitors.answers))
 
 
 SCENARIOS = (

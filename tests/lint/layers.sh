@@ -19,5 +19,18 @@ for archive in "$build"/agent/core/libag_core.a "$build"/coordinator/*/libco_cor
     printf '%s may not use: %s\n' "$(basename "$archive")" "$(tr '\n' ' ' <<<"$bad")"
     failed=1
 done
+
+# The lower layers of proto/ know nothing of those above them, nor of the world.
+without() {
+    local bad
+    bad=$(nm -u "$build/proto/$1" | awk '$1 == "U" { print $2 }' | sort -u | grep -E "$2")
+    [ -z "$bad" ] && return
+    printf '%s may not use: %s\n' "$1" "$(tr '\n' ' ' <<<"$bad")"
+    failed=1
+}
+world='^(event_|evbuffer_|bufferevent_|evutil_|PQ|sqlite3_|SSL_|EVP_|fork$|exec|socket$|connect$)'
+without libfm_base.a "$world|^(fermata__|protobuf_c_)"
+without libfm_wire.a "$world|^(fopen|open|read|write|clock_gettime|time)$"
+
 [ $checked = 2 ] || { echo "$checked of 2 cores are built"; failed=1; }
 exit $failed

@@ -184,8 +184,12 @@ main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, folder_setup, folder_teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_state_round), TEST(test_state_damaged), TEST(test_state_not_written),
-		TEST(test_releases),	TEST(test_link),
+		TEST(test_state_round),
+		TEST(test_state_damaged),
+		TEST(test_state_of_a_later_agent),
+		TEST(test_state_not_written),
+		TEST(test_releases),
+		TEST(test_link),
 	};
 
 	return cmocka_run_group_tests_name("agent disk", tests, NULL, NULL);
