@@ -1,11 +1,13 @@
 /* coordinator.c - the daemon's life. */
 #include "coordinator/coordinator.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/check.h"
 #include "base/cleanup.h"
@@ -78,6 +80,14 @@ on_signal(evutil_socket_t number, short what, void *arg)
 	event_base_loopbreak(daemon->base);
 }
 
+/* Ours to make, unless the packaging has; the folder above it is not. */
+static int
+make_dir(const char *path, struct fm_err *err)
+{
+	if (mkdir(path, 0700) == 0 || errno == EEXIST) return 0;
+	return fm_fail(err, FM_ERR_IO, errno, "make the folder %s", path);
+}
+
 static int
 open_core(struct co_daemon *daemon, struct fm_err *err)
 {
@@ -87,6 +97,8 @@ open_core(struct co_daemon *daemon, struct fm_err *err)
 	struct co_env env = co_world(daemon);
 	size_t size = 0;
 
+	if (make_dir(daemon->settings.state_dir, err) != 0) return -1;
+	if (make_dir(daemon->settings.points_dir, err) != 0) return -1;
 	FM_FORMAT(path, "%s/journal.sqlite", daemon->settings.state_dir);
 	if (co_journal_open(path, &daemon->journal, err) != 0) return -1;
 	if (co_journal_load(daemon->journal, &bytes, &size, err) != 0) return -1;
