@@ -1,7 +1,7 @@
 #include "agent/core/guard.h"
 
-#include "agent/core/version.h"
 #include "base/text.h"
+#include "base/version.h"
 
 static bool
 guard_no_version(const char *release, enum fm_start_mode mode, const struct ag_look *look,
@@ -32,7 +32,7 @@ ag_guard(const char *release, enum fm_start_mode mode, const struct ag_look *loo
 	*ret_mode = mode;
 	if (!look->installed || fm_is_empty(look->version))
 		return guard_no_version(release, mode, look, text, size);
-	if (!ag_version_compare(look->version, release, &order)) {
+	if (!fm_version_compare(look->version, release, &order)) {
 		fm_format(
 			text, size,
 			"the database says version %s and the release is %s: their order cannot be "

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "base/version.h"
 #include "coordinator/steps/steps.h"
 
 static int
@@ -52,11 +53,12 @@ co_prepare_startup(struct co_turn *t, const struct co_order *order, struct fm_er
 }
 
 int
-co_prepare_upgrade(struct co_turn *t, const struct co_order *order, struct fm_err *err)
+co_prepare_upgrade(struct co_turn *t, const struct co_order *request, struct fm_err *err)
 {
 	struct co_run *run = &t->state->run;
+	int order = 0;
 
-	FM_COPY(run->to, order->to);
+	FM_COPY(run->to, request->to);
 	FM_COPY(run->from, release_of_cluster(t));
 	run->installed = true;
 	if (fm_is_empty(run->from))
@@ -64,6 +66,12 @@ co_prepare_upgrade(struct co_turn *t, const struct co_order *order, struct fm_er
 			       "the cluster has never been started; type: fermata startup");
 	if (fm_is_equal(run->to, run->from))
 		return fm_fail(err, FM_ERR_REFUSED, 0, "the cluster is on %s already", run->to);
+	/* nocobase: an older release on a newer database runs, answers 200 and damages it. */
+	if (fm_version_compare(run->to, run->from, &order) && order < 0)
+		return fm_fail(err, FM_ERR_REFUSED, 0,
+			       "%s is older than %s, which the cluster is on: NocoBase does not "
+			       "downgrade a database; the way back is: fermata rollback",
+			       run->to, run->from);
 	return 0;
 }
 

@@ -75,6 +75,20 @@ test_a_refused_commit_is_tried_again(void **state)
 }
 
 static void
+test_no_upgrade_to_an_older_version(void **state)
+{
+	struct run_world *w = *state;
+	unsigned commits = 0;
+
+	run_world_serve(w);
+	commits = w->commits;
+	assert_int_equal(run_world_begin(w, "upgrade", "2.2.14", true), -1);
+	assert_int_equal(run_world_begin(w, "upgrade", "2.2.15", true), -1);
+	assert_int_equal(w->commits, commits);
+	assert_int_equal(run_world_begin(w, "upgrade", "2.2.16-beta.1", true), 0);
+}
+
+static void
 test_one_run_at_a_time(void **state)
 {
 	struct run_world *w = *state;
@@ -250,6 +264,7 @@ main(void)
 		T(test_what_the_journal_refuses_is_not_said),
 		T(test_a_refused_commit_is_tried_again),
 		T(test_one_run_at_a_time),
+		T(test_no_upgrade_to_an_older_version),
 		T(test_a_new_life_is_a_new_epoch_and_goes_on),
 		T(test_an_old_report_proves_nothing),
 		T(test_a_failed_migration_is_rolled_back),

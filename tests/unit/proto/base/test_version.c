@@ -1,7 +1,7 @@
 /* Order of versions. */
-#include "made_up.h"
+#include "test.h"
 
-#include "agent/core/version.h"
+#include "base/version.h"
 
 static void
 test_order(void **state)
@@ -24,7 +24,7 @@ test_order(void **state)
 		for (int k = 0; k < COUNT; k++) {
 			int order = 7;
 
-			assert_true(ag_version_compare(rising[i], rising[k], &order));
+			assert_true(fm_version_compare(rising[i], rising[k], &order));
 			assert_int_equal((order > 0) - (order < 0), (i > k) - (i < k));
 		}
 	}
@@ -36,14 +36,14 @@ test_same(void **state)
 	int order = 7;
 
 	(void)state;
-	assert_true(ag_version_compare("v2.2.15", "2.2.15", &order));
+	assert_true(fm_version_compare("v2.2.15", "2.2.15", &order));
 	assert_int_equal(order, 0);
-	assert_true(ag_version_compare("2.2.15+a", "2.2.15+b", &order));
+	assert_true(fm_version_compare("2.2.15+a", "2.2.15+b", &order));
 	assert_int_equal(order, 0);
-	assert_true(ag_version_compare("2.02.15", "2.2.15", &order));
+	assert_true(fm_version_compare("2.02.15", "2.2.15", &order));
 	assert_int_equal(order, 0);
 	/* The same text is the same version, whatever it means. */
-	assert_true(ag_version_compare("main", "main", &order));
+	assert_true(fm_version_compare("main", "main", &order));
 	assert_int_equal(order, 0);
 }
 
@@ -57,13 +57,13 @@ test_no_version(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
-		assert_false(ag_version_is_valid(wrong[i]));
-		assert_false(ag_version_compare(wrong[i], "2.2.15", &order));
-		assert_false(ag_version_compare("2.2.15", wrong[i], &order));
+		assert_false(fm_version_is_valid(wrong[i]));
+		assert_false(fm_version_compare(wrong[i], "2.2.15", &order));
+		assert_false(fm_version_compare("2.2.15", wrong[i], &order));
 		assert_int_equal(order, 0);
 	}
-	assert_true(ag_version_is_valid("2.2.15"));
-	assert_true(ag_version_is_valid("v1.2.4-alpha.3+sha"));
+	assert_true(fm_version_is_valid("2.2.15"));
+	assert_true(fm_version_is_valid("v1.2.4-alpha.3+sha"));
 }
 
 int

@@ -1,4 +1,4 @@
-#include "agent/core/version.h"
+#include "base/version.h"
 
 #include <string.h>
 
@@ -95,7 +95,7 @@ compare_pre(const char *a, const char *b)
 }
 
 bool
-ag_version_is_valid(const char *version)
+fm_version_is_valid(const char *version)
 {
 	const char *at = skip_v(version);
 
@@ -119,11 +119,11 @@ ag_version_is_valid(const char *version)
 }
 
 bool
-ag_version_compare(const char *a, const char *b, int *ret)
+fm_version_compare(const char *a, const char *b, int *ret)
 {
 	*ret = 0;
 	if (fm_is_equal(a, b)) return true;
-	if (!ag_version_is_valid(a) || !ag_version_is_valid(b)) return false;
+	if (!fm_version_is_valid(a) || !fm_version_is_valid(b)) return false;
 	a = skip_v(a);
 	b = skip_v(b);
 	for (int i = 0; i < 3; i++) {
