@@ -52,7 +52,7 @@ open_wide(const char *group)
 
 /* Says Hello as another user, with these groups; waits until it is closed or 2 s are over. */
 static pid_t
-call_as(gid_t gid, size_t group_count, const gid_t *groups)
+call_as(gid_t gid, size_t group_count, const gid_t *groups, bool speaks)
 {
 	pid_t pid = fork();
 	char byte;
@@ -61,7 +61,8 @@ call_as(gid_t gid, size_t group_count, const gid_t *groups)
 	if (pid != 0) return pid;
 	if (setgroups(group_count, groups) < 0 || setgid(gid) < 0 || setuid(STRANGER) < 0) _exit(9);
 	fd = host_connect(&host);
-	host_hello(fd, FM_WIRE_MAJOR, FERMATA__ROLE__ROLE_OPERATOR, "root");
+	/* Who is refused is refused before a word, and may find the line closed already. */
+	if (speaks) host_hello(fd, FM_WIRE_MAJOR, FERMATA__ROLE__ROLE_OPERATOR, "root");
 	(void)alarm(2);
 	while (read(fd, &byte, 1) == 1) continue;
 	_exit(0);
@@ -76,7 +77,7 @@ test_a_stranger_is_refused(void **state)
 	if (geteuid() != 0) skip();
 	(void)state;
 	open_wide(NULL);
-	pid = call_as(STRANGER, 0, NULL);
+	pid = call_as(STRANGER, 0, NULL, false);
 	for (int i = 0; i < 400 && waitpid(pid, &status, WNOHANG) == 0; i++) host_turn(&host, 5);
 	assert_int_equal(status, 0); /* it was closed */
 	assert_int_equal(host.ups, 0);
@@ -92,11 +93,11 @@ test_a_member_of_the_group_is_let_in(void **state)
 	(void)state;
 	if (geteuid() != 0 || !group) skip();
 	open_wide(group->gr_name);
-	pid = call_as(4, 0, NULL); /* as its own group */
+	pid = call_as(4, 0, NULL, true); /* as its own group */
 	host_wait(&host, &host.ups, 1);
 	(void)waitpid(pid, NULL, 0);
 	host_wait(&host, &host.downs, 1);
-	pid = call_as(STRANGER, 2, both); /* as one of many */
+	pid = call_as(STRANGER, 2, both, true); /* as one of many */
 	host_wait(&host, &host.ups, 2);
 	(void)waitpid(pid, NULL, 0);
 	host_wait(&host, &host.downs, 2);
