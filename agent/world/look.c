@@ -138,7 +138,9 @@ start_child(struct ag_looker *looker, const Fermata__JobOrder *order, struct fm_
 	static const struct fm_child_calls calls = { NULL, on_envelope, on_exited };
 	const char *argv[] = { looker->settings->dbjob, NULL };
 	Fermata__Envelope envelope = FERMATA__ENVELOPE__INIT;
-	struct fm_child_plan plan = { .argv = argv, .frames = true, .dies_with_us = true };
+	struct fm_child_plan plan = {
+		.argv = argv, .frames = true, .dies_with_us = true, .own_group = true
+	};
 	uint8_t *frame;
 
 	envelope.body_case = FERMATA__ENVELOPE__BODY_JOB_ORDER;
