@@ -12,12 +12,12 @@
 #include "wire/frame.h"
 
 /* Plain fields that bear the same name on both sides, and texts. */
-#define RUN_PLAIN(X)                                                                               \
-	X(number)                                                                                  \
-	X(recovering)                                                                              \
-	X(subject) X(first) X(yes) X(no_backup) X(page) X(open_first) X(closed) X(opened)          \
-		X(touched) X(installed) X(by_operator) X(serial) X(verified) X(events) X(began_ms) \
-			X(ended_ms) X(closed_ms) X(opened_ms) X(step_ms) X(max_downtime_ms)
+/* clang-format off */
+#define RUN_PLAIN(X) \
+	X(number) X(recovering) X(subject) X(first) X(yes) X(no_backup) X(page) X(open_first) \
+	X(closed) X(opened) X(touched) X(installed) X(by_operator) X(serial) X(verified) X(events) \
+	X(began_ms) X(ended_ms) X(closed_ms) X(opened_ms) X(step_ms) X(max_downtime_ms)
+/* clang-format on */
 #define RUN_WORDS(X) X(approved) X(rejected) X(ended) X(pause) X(abort)
 #define RUN_TEXTS(X) \
 	X(procedure) X(step) X(to) X(from) X(restore_point) X(storage_node) X(who) X(args) X(why)
