@@ -126,13 +126,21 @@ take_string(struct cursor *c, char *dst, size_t size)
 	return take(c, '"');
 }
 
+/* Of a number, true, false or null: anything else ends it, and then the object. */
+static bool
+is_literal(char ch)
+{
+	return (ch >= '0' && ch <= '9') || (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') ||
+	       ch == '+' || ch == '-' || ch == '.';
+}
+
 static bool
 take_literal(struct cursor *c, char *dst, size_t size)
 {
 	size_t used = 0;
 
 	skip_space(c);
-	while (c->at < c->end && *c->at && !strchr(",]} \t\r\n", *c->at)) {
+	while (c->at < c->end && is_literal(*c->at)) {
 		if (used + 1 < size) dst[used++] = *c->at;
 		c->at++;
 	}

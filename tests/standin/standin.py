@@ -422,9 +422,11 @@ class Visitor:
         import hashlib  # loads OpenSSL: not before it is needed
         guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
         proof = hashlib.sha1((headers["sec-websocket-key"] + guid).encode(), usedforsecurity=False).digest()
-        self.link.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                          b"Sec-WebSocket-Accept: " + b2a_base64(proof, newline=False) + b"\r\n\r\n")
-        self.app.websockets[id(self)] = self
+        # Known to the application before its visitor can know of it.
+        with self._lock:
+            self.app.websockets[id(self)] = self
+            self.link.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                              b"Sec-WebSocket-Accept: " + b2a_base64(proof, newline=False) + b"\r\n\r\n")
         try:
             while self.link.recv(4096):
                 pass
