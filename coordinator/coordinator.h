@@ -64,6 +64,9 @@ void co_job_stop(struct co_daemon *daemon);
 int co_peers_open(struct co_daemon *daemon, struct fm_err *err);
 void co_peers_close(struct co_daemon *daemon);
 
+/* What every Welcome says, to agents, gates and operators; arg is the daemon. */
+void co_daemon_welcome(void *arg, Fermata__Welcome *ret);
+
 /* control/control.c */
 int co_control_open(struct co_daemon *daemon, struct fm_err *err);
 void co_control_close(struct co_daemon *daemon);

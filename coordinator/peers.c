@@ -108,8 +108,8 @@ on_down(void *arg, struct fm_peer *peer, const char *why)
 	co_daemon_stirred(daemon);
 }
 
-static void
-welcome(void *arg, Fermata__Welcome *ret)
+void
+co_daemon_welcome(void *arg, Fermata__Welcome *ret)
 {
 	struct co_daemon *daemon = arg;
 
@@ -127,7 +127,7 @@ co_peers_open(struct co_daemon *daemon, struct fm_err *err)
 	static const struct fm_peer_calls calls = { on_up, on_message, on_down };
 
 	daemon->peers_listener = fm_listener_open(daemon->base, daemon->settings.listen, NULL,
-						  &calls, welcome, daemon, err);
+						  &calls, co_daemon_welcome, daemon, err);
 	return daemon->peers_listener == NULL ? fm_wrap(err, "listen for agents and gates") : 0;
 }
 

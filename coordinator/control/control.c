@@ -9,7 +9,6 @@
 #include "base/text.h"
 #include "coordinator/control/control.h"
 #include "loop/peer.h"
-#include "wire/frame.h"
 
 #define RUNS_SHOWN 20
 #define RUNS_MOST 1000
@@ -312,19 +311,6 @@ on_down(void *arg, struct fm_peer *peer, const char *why)
 	free(client);
 }
 
-static void
-welcome_operator(void *arg, Fermata__Welcome *ret)
-{
-	struct co_daemon *daemon = arg;
-
-	ret->major = FM_WIRE_MAJOR;
-	ret->minor = FM_WIRE_MINOR;
-	ret->cluster = daemon->settings.cluster;
-	ret->epoch = co_core_state(daemon->core)->epoch;
-	ret->heartbeat_ms = FM_HEARTBEAT_MS;
-	ret->lost_ms = FM_LOST_MS;
-}
-
 int
 co_control_open(struct co_daemon *daemon, struct fm_err *err)
 {
@@ -335,7 +321,7 @@ co_control_open(struct co_daemon *daemon, struct fm_err *err)
 	daemon->control_listener = fm_listener_open(
 		daemon->base, address,
 		fm_is_empty(daemon->settings.socket_group) ? NULL : daemon->settings.socket_group,
-		&calls, welcome_operator, daemon, err);
+		&calls, co_daemon_welcome, daemon, err);
 	return daemon->control_listener == NULL ? fm_wrap(err, "listen for operators") : 0;
 }
 

@@ -10,9 +10,8 @@ want(struct co_turn *t, struct co_who who)
 	return &t->state->nodes[who.i];
 }
 
-/* A new try of a start, or of a restore, has a number that no earlier one had. */
-static uint64_t
-serial_of(const struct co_run *run)
+uint64_t
+co_serial_of(const struct co_run *run)
 {
 	return run->number << 16 | (run->serial & 0xffff);
 }
@@ -57,7 +56,7 @@ ask_running(struct co_turn *t, struct co_who who, const char *release, enum fm_s
 
 	w->app = FM_APP_GOAL_RUNNING;
 	w->start = mode;
-	w->start_serial = serial_of(&t->state->run);
+	w->start_serial = co_serial_of(&t->state->run);
 	FM_COPY(w->release, release);
 }
 

@@ -62,7 +62,7 @@ co_ask_restore(struct co_turn *t, struct co_who who)
 
 	if (who.kind == CO_STORE) return;
 	FM_COPY(want->restore, run->restore_point);
-	want->restore_serial = run->number << 16 | (run->serial & 0xffff);
+	want->restore_serial = co_serial_of(run);
 	want->snapshot[0] = '\0';
 }
 
