@@ -28,6 +28,7 @@ struct co_output {
 	Fermata__ControlEvent *status, *run; /* the last of each */
 	char notice[FM_TEXT_SIZE];
 	char state[32];			 /* of the run, as last told in lines */
+	bool untold;			 /* what it waits for; said with the next tick */
 	char waiting_step[FM_NAME_SIZE]; /* the last "waiting" that was told in lines */
 	int64_t waiting_ms;
 	char *printed; /* what a watch printed last */
@@ -110,18 +111,26 @@ draw(struct co_output *o)
 
 /* --- lines -------------------------------------------------------------------------------- */
 
-/* A run that waits for a person says so once. */
+/* A run that waits for a person says so once; not here, if the End that comes with it does. */
 static void
-tell_state(struct co_output *o, const struct co_look *look, const Fermata__RunStatus *run)
+tell_state(struct co_output *o, const struct co_look *look)
+{
+	Fermata__End words = FERMATA__END__INIT;
+
+	if (!o->untold) return;
+	o->untold = false;
+	words.code = FERMATA__EXIT_CODE__EXIT_CODE_DETACHED; /* colour of waiting */
+	words.text = o->run->run->text;
+	words.next = o->run->run->next;
+	co_render_end(stderr, look, &words);
+}
+
+static void
+note_state(struct co_output *o, const Fermata__RunStatus *run)
 {
 	if (fm_is_equal(o->state, run->state)) return;
 	FM_COPY(o->state, run->state);
-	if (strcmp(run->state, "running") == 0 || strcmp(run->state, "ended") == 0) return;
-	Fermata__End words = FERMATA__END__INIT;
-	words.code = FERMATA__EXIT_CODE__EXIT_CODE_DETACHED; /* colour of waiting */
-	words.text = run->text;
-	words.next = run->next;
-	co_render_end(stderr, look, &words);
+	o->untold = strcmp(run->state, "running") != 0 && strcmp(run->state, "ended") != 0;
 }
 
 /* What a step waits for may change many times a second; a line now and then is enough for a log. */
@@ -143,6 +152,7 @@ tell(struct co_output *o, const Fermata__ControlEvent *event)
 	struct co_look look = look_at(o, STDERR_FILENO);
 
 	if (is_chatter(o, event)) return;
+	if (event->what_case != FERMATA__CONTROL_EVENT__WHAT_STATUS) tell_state(o, &look);
 	switch ((int)event->what_case) {
 	case FERMATA__CONTROL_EVENT__WHAT_EVENT:
 	case FERMATA__CONTROL_EVENT__WHAT_EVENTS:
@@ -150,7 +160,7 @@ tell(struct co_output *o, const Fermata__ControlEvent *event)
 		co_render(stderr, &look, event);
 		break;
 	case FERMATA__CONTROL_EVENT__WHAT_RUN:
-		tell_state(o, &look, event->run);
+		note_state(o, event->run);
 		break;
 	case FERMATA__CONTROL_EVENT__WHAT_STATUS:
 		break;
@@ -278,7 +288,10 @@ co_output_notice(struct co_output *o, const char *notice)
 void
 co_output_tick(struct co_output *o)
 {
+	struct co_look look = look_at(o, STDERR_FILENO);
+
 	if (o->draws && (o->run || o->status || *o->notice)) draw(o);
+	tell_state(o, &look);
 }
 
 bool
@@ -288,6 +301,7 @@ co_output_end(struct co_output *o, const Fermata__End *end)
 	struct co_look look = look_at(o, STDOUT_FILENO), end_look;
 
 	FM_COPY(o->notice, "");
+	if (o->untold && fm_is_equal(o->run->run->next, end->next)) o->untold = false;
 	co_output_tick(o);
 	co_screen_leave(&o->screen);
 	if (o->json) {

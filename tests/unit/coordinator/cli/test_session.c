@@ -43,6 +43,30 @@ test_a_run_in_lines(void **state)
 }
 
 static void
+answer_run_that_holds(struct fake *fake, const Fermata__ControlRequest *request)
+{
+	(void)request;
+	fake_send_run(fake, "held", 0);
+	fake_send_end(fake, 0,
+		      "the cluster serves 2.2.15 with the data of before; nothing was lost",
+		      "fermata approve 12");
+}
+
+static void
+test_closing_words_are_said_once(void **state)
+{
+	struct fake *fake = *state;
+
+	fake->answer = answer_run_that_holds;
+	fake_run(fake, "maintenance begin");
+	assert_int_equal(fake->code, 0);
+	assert_string_equal(
+		fake->out,
+		"now:  the cluster serves 2.2.15 with the data of before; nothing was lost\nnext: fermata approve 12\n");
+	assert_string_equal(fake->errors, "");
+}
+
+static void
 test_a_run_as_json_lines(void **state)
 {
 	struct fake *fake = *state;
@@ -346,6 +370,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH_FAKE(test_a_run_in_lines),
+		WITH_FAKE(test_closing_words_are_said_once),
 		WITH_FAKE(test_a_run_as_json_lines),
 		WITH_FAKE(test_a_run_on_a_terminal),
 		WITH_FAKE(test_events_move_the_view_on),
