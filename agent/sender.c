@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mono.h"
 #include "loop/peer.h"
+#include "loop/tls.h"
 #include "wire/convert.h"
 #include "wire/frame.h"
 
@@ -21,6 +22,7 @@ struct ag_sender {
 	struct fm_peer *peer;
 	void (*ask)(void *arg, const struct fm_agent_ask *ask);
 	void *arg;
+	struct fm_tls *tls;
 	struct event *due;
 	struct fm_agent_report report;
 	bool has_report;
@@ -99,6 +101,9 @@ ag_sender_new(struct event_base *base, const struct ag_settings *settings, struc
 	static const struct fm_peer_calls calls = { on_up, on_message, on_down };
 	struct ag_sender *sender = fm_new(struct ag_sender, 1);
 	Fermata__Hello hello = FERMATA__HELLO__INIT;
+	struct fm_tls_files files = { settings->tls_ca, settings->tls_certificate,
+				      settings->tls_key };
+	struct fm_dial_to to = { .addresses = settings->coordinator };
 	uint64_t chance = 0;
 	char instance[20];
 
@@ -116,8 +121,13 @@ ag_sender_new(struct event_base *base, const struct ag_settings *settings, struc
 	sender->arg = arg;
 	sender->due = event_new(base, -1, 0, on_due, sender);
 	CHECK(sender->due);
-	sender->peer = fm_peer_dial(base, settings->coordinator, &hello, &calls, sender, err);
+	to.hello = &hello;
+	if (fm_tls_new(&files, &sender->tls, err) == 0) {
+		to.tls = sender->tls;
+		sender->peer = fm_peer_dial(base, &to, &calls, sender, err);
+	}
 	if (sender->peer) return sender;
+	fm_tls_freep(&sender->tls);
 	event_free(sender->due);
 	free(sender);
 	return NULL;
@@ -128,6 +138,7 @@ ag_sender_free(struct ag_sender *sender)
 {
 	if (!sender) return;
 	fm_peer_free(sender->peer, "the agent ends; the application lives on");
+	fm_tls_freep(&sender->tls);
 	event_free(sender->due);
 	free(sender);
 }

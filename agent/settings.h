@@ -17,6 +17,7 @@ struct ag_settings {
 	char coordinator[FM_TEXT_SIZE];
 	char state_dir[AG_PATH_SIZE], dbjob[AG_PATH_SIZE];
 	char log_level[16];
+	char tls_ca[AG_PATH_SIZE], tls_certificate[AG_PATH_SIZE], tls_key[AG_PATH_SIZE];
 	char root[AG_PATH_SIZE];
 	char runtime[16];
 	char env_file[AG_PATH_SIZE], storage[AG_PATH_SIZE], node_dir[AG_PATH_SIZE];

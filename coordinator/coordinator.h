@@ -19,6 +19,7 @@ struct event_base;
 struct fm_child;
 struct fm_listener;
 struct fm_peer;
+struct fm_tls;
 
 /* One operator's connection. */
 struct co_client {
@@ -39,6 +40,7 @@ struct co_daemon {
 	struct event_base *base;
 	struct co_journal *journal;
 	struct co_core *core;
+	struct fm_tls *tls; /* NULL: plain, on loopback */
 	struct fm_listener *peers_listener, *control_listener;
 	struct fm_peer *nodes[FM_NODES_MAX], *gates[FM_GATES_MAX];
 	struct event *tick, *pump;

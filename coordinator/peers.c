@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "coordinator/coordinator.h"
 #include "loop/peer.h"
+#include "loop/tls.h"
 #include "wire/convert.h"
 #include "wire/frame.h"
 
@@ -125,9 +126,13 @@ int
 co_peers_open(struct co_daemon *daemon, struct fm_err *err)
 {
 	static const struct fm_peer_calls calls = { on_up, on_message, on_down };
+	const struct co_settings *set = &daemon->settings;
+	struct fm_tls_files files = { set->tls_ca, set->tls_certificate, set->tls_key };
+	struct fm_listen_on on = { .address = set->listen, .welcome = co_daemon_welcome };
 
-	daemon->peers_listener = fm_listener_open(daemon->base, daemon->settings.listen, NULL,
-						  &calls, co_daemon_welcome, daemon, err);
+	if (fm_tls_new(&files, &daemon->tls, err) != 0) return -1;
+	on.tls = daemon->tls;
+	daemon->peers_listener = fm_listener_open(daemon->base, &on, &calls, daemon, err);
 	return daemon->peers_listener == NULL ? fm_wrap(err, "listen for agents and gates") : 0;
 }
 
@@ -141,4 +146,5 @@ co_peers_close(struct co_daemon *daemon)
 	for (unsigned i = 0; i < FM_GATES_MAX; i++)
 		if (daemon->gates[i] != NULL)
 			fm_peer_free(daemon->gates[i], "the coordinator is going down");
+	fm_tls_freep(&daemon->tls);
 }

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "coordinator/cli/cert.h"
 #include "coordinator/cli/manual.h"
 
 #define COORDINATOR_INI "/etc/fermata/coordinator.ini"
@@ -92,7 +93,13 @@ co_local_run(const struct co_parsed *parsed)
 	static const struct {
 		const char *name;
 		int (*run)(const struct co_parsed *parsed);
-	} rows[] = { { "help", help }, { "config check", config_check } };
+	} rows[] = {
+		{ "help", help },
+		{ "config check", config_check },
+		{ "cert init", co_cert_init },
+		{ "cert issue", co_cert_issue },
+		{ "cert list", co_cert_list },
+	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		if (strcmp(rows[i].name, parsed->command->name) == 0) return rows[i].run(parsed);

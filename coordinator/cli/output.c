@@ -34,14 +34,6 @@ struct co_output {
 	char *printed; /* what a watch printed last */
 };
 
-static bool
-wants_color(int fd, bool no_color)
-{
-	const char *set = getenv("NO_COLOR");
-
-	return !no_color && !(set && *set) && co_screen_is_able(fd);
-}
-
 struct co_output *
 co_output_new(enum co_way way, bool json, bool no_color)
 {
@@ -52,8 +44,8 @@ co_output_new(enum co_way way, bool json, bool no_color)
 	output->json = json;
 	output->draws = !json && way != CO_WAY_ANSWER && co_screen_is_able(fd);
 	output->screen.out = way == CO_WAY_WATCH ? stdout : stderr;
-	output->colors[STDOUT_FILENO] = wants_color(STDOUT_FILENO, no_color);
-	output->colors[STDERR_FILENO] = wants_color(STDERR_FILENO, no_color);
+	output->colors[STDOUT_FILENO] = co_screen_wants_color(STDOUT_FILENO, no_color);
+	output->colors[STDERR_FILENO] = co_screen_wants_color(STDERR_FILENO, no_color);
 	return output;
 }
 

@@ -18,6 +18,14 @@ co_screen_is_able(int fd)
 	return isatty(fd) && term && *term && strcmp(term, "dumb") != 0;
 }
 
+bool
+co_screen_wants_color(int fd, bool no_color)
+{
+	const char *set = getenv("NO_COLOR");
+
+	return !no_color && !(set && *set) && co_screen_is_able(fd);
+}
+
 void
 co_screen_size(int fd, unsigned *ret_columns, unsigned *ret_rows)
 {

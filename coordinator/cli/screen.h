@@ -2,6 +2,7 @@
 #ifndef CO_CLI_SCREEN_H
 #define CO_CLI_SCREEN_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #define CO_SCREEN_LINES 256
@@ -15,6 +16,8 @@ struct co_screen {
 
 /* Whether fd is a terminal that can be drawn on. */
 int co_screen_is_able(int fd);
+/* The same, if neither the option nor NO_COLOR in the environment forbids colours. */
+bool co_screen_wants_color(int fd, bool no_color);
 /* Its size now; 80x24 when it does not say. */
 void co_screen_size(int fd, unsigned *ret_columns, unsigned *ret_rows);
 

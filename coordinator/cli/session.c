@@ -402,6 +402,7 @@ dial(struct session *s, struct fm_err *err)
 	Fermata__Hello hello = FERMATA__HELLO__INIT;
 	const struct passwd *user = getpwuid(geteuid());
 	char name[FM_NAME_SIZE], instance[24], address[FM_TEXT_SIZE + 8];
+	struct fm_dial_to to = { .addresses = address };
 	uint64_t random = 0;
 
 	if (getrandom(&random, sizeof(random), 0) < 0) random = (uint64_t)getpid();
@@ -413,7 +414,8 @@ dial(struct session *s, struct fm_err *err)
 	hello.name = name;
 	hello.program = (char *)(uintptr_t) "fermata " FM_VERSION;
 	hello.instance = instance;
-	s->peer = fm_peer_dial(s->base, address, &hello, &calls, s, err);
+	to.hello = &hello;
+	s->peer = fm_peer_dial(s->base, &to, &calls, s, err);
 	return s->peer ? 0 : -1;
 }
 

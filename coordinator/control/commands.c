@@ -207,6 +207,7 @@ is_of_type(enum co_type type, const char *value)
 		return isdigit((unsigned char)value[0]) && fm_is_name(value, FM_VERSION_SIZE);
 	case CO_TYPE_NODE:
 	case CO_TYPE_NAME:
+	case CO_TYPE_ROLE:
 		return fm_is_name(value, FM_NAME_SIZE);
 	case CO_TYPE_DURATION:
 		return fm_parse_duration(value, &ms) && ms > 0;
@@ -218,6 +219,7 @@ is_of_type(enum co_type type, const char *value)
 		return parse_time(value) >= 0;
 	case CO_TYPE_TEXT:
 	case CO_TYPE_FILE:
+	case CO_TYPE_DIR:
 	case CO_TYPE_PROCEDURE:
 	case CO_TYPE_COMMAND:
 		return is_text(value);

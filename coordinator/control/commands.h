@@ -27,6 +27,8 @@ enum co_kind { CO_KIND_ANSWER, CO_KIND_BEGINS, CO_KIND_FOLLOWS, CO_KIND_LOCAL };
 	X(TIME, "TIME", "a time of day such as 14:30")                  \
 	X(TEXT, "TEXT", "one line of text")                             \
 	X(FILE, "FILE", "a file")                                       \
+	X(DIR, "DIR", "a folder")                                       \
+	X(ROLE, "ROLE", "a role such as node or gate")                  \
 	X(PROCEDURE, "PROCEDURE", "a command that changes the cluster") \
 	X(COMMAND, "COMMAND", "a command")
 

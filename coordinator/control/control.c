@@ -316,12 +316,12 @@ co_control_open(struct co_daemon *daemon, struct fm_err *err)
 {
 	static const struct fm_peer_calls calls = { on_up, on_message, on_down };
 	char address[sizeof(daemon->settings.socket) + 8];
+	struct fm_listen_on on = { .address = address,
+				   .group = daemon->settings.socket_group,
+				   .welcome = co_daemon_welcome };
 
 	FM_FORMAT(address, "unix:%s", daemon->settings.socket);
-	daemon->control_listener = fm_listener_open(
-		daemon->base, address,
-		fm_is_empty(daemon->settings.socket_group) ? NULL : daemon->settings.socket_group,
-		&calls, co_daemon_welcome, daemon, err);
+	daemon->control_listener = fm_listener_open(daemon->base, &on, &calls, daemon, err);
 	return daemon->control_listener == NULL ? fm_wrap(err, "listen for operators") : 0;
 }
 

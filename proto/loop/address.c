@@ -86,7 +86,7 @@ free_info(struct addrinfo **info)
 }
 
 int
-fm_address_resolve(const char *text, bool passive, struct fm_address *ret, struct fm_err *err)
+fm_address_resolve(const char *text, unsigned flags, struct fm_address *ret, struct fm_err *err)
 {
 	struct addrinfo want = { .ai_family = AF_UNSPEC,
 				 .ai_socktype = SOCK_STREAM,
@@ -99,7 +99,8 @@ fm_address_resolve(const char *text, bool passive, struct fm_address *ret, struc
 
 	memset(ret, 0, sizeof *ret);
 	if (fm_address_is_unix(text)) return resolve_unix(text + sizeof UNIX_PREFIX - 1, ret, err);
-	if (!split(text, host, sizeof host, &port) || !fm_parse_u64(port, !passive, 65535, &number))
+	if (!split(text, host, sizeof host, &port) ||
+	    !fm_parse_u64(port, !(flags & FM_ADDRESS_PASSIVE), 65535, &number))
 		return fm_fail(err, FM_ERR_CONFIG, 0, "%s is not host:port", text);
 	rc = getaddrinfo(host, port, &want, &info);
 	if (rc == EAI_NONAME) {
@@ -107,9 +108,12 @@ fm_address_resolve(const char *text, bool passive, struct fm_address *ret, struc
 		rc = getaddrinfo(host, port, &want, &info);
 	}
 	if (rc != 0) return fm_fail(err, FM_ERR_IO, 0, "resolve %s: %s", host, gai_strerror(rc));
-	if (!is_loopback(info->ai_addr))
-		return fm_fail(err, FM_ERR_CONFIG, 0,
-			       "%s is not a loopback address: plain TCP stays on this host", text);
+	if (!(flags & FM_ADDRESS_ANYWHERE) && !is_loopback(info->ai_addr))
+		return fm_fail(
+			err, FM_ERR_CONFIG, 0,
+			"%s is not a loopback address: plain TCP stays on this host; for TLS "
+			"see [tls] in the manual, and: fermata help cert init",
+			text);
 	memcpy(&ret->sa, info->ai_addr, info->ai_addrlen);
 	ret->size = info->ai_addrlen;
 	return 0;

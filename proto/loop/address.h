@@ -18,9 +18,12 @@ struct fm_address {
 /* The next word of a list; *list moves behind it. false at the end, or when a word is too long. */
 bool fm_address_next(const char **list, char *dst, size_t size);
 
-/* May ask the resolver, so may block for a host name. A TCP address that is not loopback is refused:
- * what we say there is not encrypted. passive: port 0 will do. */
-int fm_address_resolve(const char *text, bool passive, struct fm_address *ret, struct fm_err *err);
+#define FM_ADDRESS_PASSIVE 1u  /* to listen on: port 0 will do */
+#define FM_ADDRESS_ANYWHERE 2u /* what is said there is encrypted; else loopback only */
+
+/* May ask the resolver, so may block for a host name. flags: of the above. */
+int fm_address_resolve(const char *text, unsigned flags, struct fm_address *ret,
+		       struct fm_err *err);
 
 bool fm_address_is_unix(const char *text);
 

@@ -42,7 +42,7 @@ copy_hello(const Fermata__Hello *hello)
 
 /* Each word must be an address as far as can be told without a resolver. */
 static int
-check_addresses(const char *addresses, struct fm_err *err)
+check_addresses(const char *addresses, bool anywhere, struct fm_err *err)
 {
 	char one[FM_ADDRESS_SIZE];
 	const char *rest = addresses;
@@ -52,7 +52,9 @@ check_addresses(const char *addresses, struct fm_err *err)
 		struct fm_address address;
 		struct fm_err why;
 
-		if (fm_address_resolve(one, false, &address, &why) == 0) continue;
+		if (fm_address_resolve(one, anywhere ? FM_ADDRESS_ANYWHERE : 0, &address, &why) ==
+		    0)
+			continue;
 		if (why.kind != FM_ERR_CONFIG) continue; /* a name that does not resolve, yet */
 		return fm_fail(err, why.kind, 0, "%s", why.text);
 	}
@@ -61,25 +63,26 @@ check_addresses(const char *addresses, struct fm_err *err)
 }
 
 struct fm_peer *
-fm_peer_dial(struct event_base *base, const char *addresses, const Fermata__Hello *hello,
+fm_peer_dial(struct event_base *base, const struct fm_dial_to *to,
 	     const struct fm_peer_calls *calls, void *arg, struct fm_err *err)
 {
 	struct fm_dialler *dial;
 	struct fm_peer *peer;
 
-	if (check_addresses(addresses, err) < 0) return NULL;
+	if (check_addresses(to->addresses, to->tls != NULL, err) < 0) return NULL;
 	dial = fm_new(struct fm_dialler, 1);
-	if (!FM_COPY(dial->addresses, addresses)) {
+	if (!FM_COPY(dial->addresses, to->addresses)) {
 		fm_dial_free(dial);
 		(void)fm_fail(err, FM_ERR_CONFIG, 0, "too many addresses");
 		return NULL;
 	}
 	/* Writing to a socket that the other side closed is an error, not the end of the process. */
 	(void)signal(SIGPIPE, SIG_IGN);
-	dial->hello = copy_hello(hello);
+	dial->hello = copy_hello(to->hello);
 	dial->next = dial->addresses;
 	peer = fm_peer_new(base, calls, arg);
 	peer->dial = dial;
+	peer->tls = to->tls;
 	peer->role = FERMATA__ROLE__ROLE_COORDINATOR;
 	fm_peer_arm(peer, 0);
 	return peer;
@@ -115,7 +118,8 @@ connect_to(struct fm_peer *peer, struct fm_err *err)
 	struct fm_address to;
 	int fd;
 
-	if (fm_address_resolve(peer->address, false, &to, err) < 0) return -1;
+	if (fm_address_resolve(peer->address, peer->tls ? FM_ADDRESS_ANYWHERE : 0, &to, err) < 0)
+		return -1;
 	fd = socket(to.sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0) return fm_fail(err, FM_ERR_IO, errno, "socket");
 	fm_peer_attach(peer, fd, FM_PEER_CONNECTING);
@@ -144,6 +148,10 @@ fm_dial_connected(struct fm_peer *peer)
 	_cleanup_free_ uint8_t *frame = NULL;
 	size_t size;
 
+	if (peer->tls && !peer->is_secure) {
+		fm_peer_secure(peer);
+		return;
+	}
 	peer->state = FM_PEER_GREETING;
 	envelope.body_case = FERMATA__ENVELOPE__BODY_HELLO;
 	envelope.hello = peer->dial->hello;

@@ -32,6 +32,7 @@ struct fm_listener {
 	struct evconnlistener *ev;
 	struct event *again;
 	struct fm_peer_calls calls;
+	struct fm_tls *tls;
 	void (*welcome)(void *arg, Fermata__Welcome *ret);
 	void *arg;
 	bool is_unix, has_group;
@@ -114,6 +115,7 @@ on_accept(struct evconnlistener *ev, evutil_socket_t fd, struct sockaddr *sa, in
 		return;
 	}
 	peer = fm_peer_new(listener->base, &listener->calls, listener->arg);
+	peer->tls = listener->tls;
 	(void)fm_address_format(sa, peer->address, sizeof peer->address);
 	fm_peer_attach(peer, fd, FM_PEER_GREETING);
 	peer->listener = listener;
@@ -167,6 +169,10 @@ check_hello(const struct fm_listener *listener, const struct fm_peer *peer,
 			       (int)hello->role);
 	if (!listener->is_unix && !fm_is_name(hello->name, sizeof peer->name))
 		return fm_fail(err, FM_ERR_PEER, 0, "Hello without a proper name");
+	if (peer->is_secure && !fm_tls_is(peer->bev, hello->role, hello->name))
+		return fm_fail(err, FM_ERR_REFUSED, 0,
+			       "it says that it is %s %s, its certificate does not",
+			       fm_tls_role(hello->role), hello->name);
 	return 0;
 }
 
@@ -274,8 +280,9 @@ start(struct fm_listener *listener, const char *address, struct fm_err *err)
 {
 	_cleanup_close_ int fd = -1;
 	struct fm_address at;
+	unsigned flags = FM_ADDRESS_PASSIVE | (listener->tls ? FM_ADDRESS_ANYWHERE : 0);
 
-	if (fm_address_resolve(address, true, &at, err) < 0) return -1;
+	if (fm_address_resolve(address, flags, &at, err) < 0) return -1;
 	fd = socket(at.sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0) return fm_fail(err, FM_ERR_IO, errno, "socket");
 	if (bind_to(listener, fd, &at, address, err) < 0) return -1;
@@ -289,9 +296,8 @@ start(struct fm_listener *listener, const char *address, struct fm_err *err)
 }
 
 struct fm_listener *
-fm_listener_open(struct event_base *base, const char *address, const char *group,
-		 const struct fm_peer_calls *calls,
-		 void (*welcome)(void *arg, Fermata__Welcome *ret), void *arg, struct fm_err *err)
+fm_listener_open(struct event_base *base, const struct fm_listen_on *on,
+		 const struct fm_peer_calls *calls, void *arg, struct fm_err *err)
 {
 	struct fm_listener *listener = fm_new(struct fm_listener, 1);
 
@@ -299,13 +305,14 @@ fm_listener_open(struct event_base *base, const char *address, const char *group
 	listener->magic = LISTENER_MAGIC;
 	listener->base = base;
 	listener->calls = *calls;
-	listener->welcome = welcome;
+	listener->welcome = on->welcome;
 	listener->arg = arg;
-	listener->is_unix = fm_address_is_unix(address);
+	listener->is_unix = fm_address_is_unix(on->address);
+	if (!listener->is_unix) listener->tls = on->tls;
 	LIST_INIT(&listener->greeting);
 	listener->again = evtimer_new(base, on_again, listener);
 	CHECK(listener->again != NULL);
-	if (find_group(listener, group, err) < 0 || start(listener, address, err) < 0) {
+	if (find_group(listener, on->group, err) < 0 || start(listener, on->address, err) < 0) {
 		fm_listener_close(listener);
 		return NULL;
 	}

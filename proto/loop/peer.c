@@ -73,6 +73,10 @@ push_out(struct fm_peer *peer)
 	struct evbuffer *out = bufferevent_get_output(peer->bev);
 	int fd = bufferevent_getfd(peer->bev);
 
+	if (peer->is_secure) {
+		fm_tls_push(peer->bev);
+		return evbuffer_get_length(out) == 0;
+	}
 	/* The bufferevent keeps the front of its output to itself; it is not writing now, and will
 	 * find the rest where we leave it. */
 	(void)evbuffer_unfreeze(out, 1);
@@ -100,6 +104,7 @@ drop_connection(struct fm_peer *peer)
 	if (!peer->bev) return;
 	bufferevent_setcb(peer->bev, NULL, NULL, NULL, NULL);
 	bufferevent_free(TAKE(peer->bev));
+	peer->is_secure = false;
 }
 
 static void
@@ -258,9 +263,8 @@ on_event(struct bufferevent *bev, short what, void *arg)
 {
 	struct fm_peer *peer = peer_from(arg);
 	int sys = EVUTIL_SOCKET_ERROR();
-	char why[200];
+	char why[200] = "";
 
-	(void)bev;
 	if (peer->state == FM_PEER_FLUSHING) {
 		fm_peer_bury(peer);
 	} else if (what & BEV_EVENT_CONNECTED) {
@@ -268,10 +272,25 @@ on_event(struct bufferevent *bev, short what, void *arg)
 	} else if (what & BEV_EVENT_EOF) {
 		fm_peer_end(peer, "closed by the other side", FM_PEER_LOST);
 	} else if (what & BEV_EVENT_ERROR) {
-		(void)FM_FORMAT(why, "%s%s", peer->state == FM_PEER_CONNECTING ? "connect: " : "",
-				evutil_socket_error_to_string(sys));
+		if (peer->is_secure) fm_tls_why(bev, why, sizeof why);
+		if (!why[0])
+			(void)FM_FORMAT(why, "%s%s",
+					peer->state == FM_PEER_CONNECTING ? "connect: " : "",
+					evutil_socket_error_to_string(sys));
 		fm_peer_end(peer, why, FM_PEER_LOST);
 	}
+}
+
+/* Bytes come and go from here on. */
+static void
+begin(struct fm_peer *peer)
+{
+	CHECK(peer->bev != NULL);
+	peer->heard = fm_mono_now();
+	bufferevent_setcb(peer->bev, on_readable, on_written, on_event, peer);
+	set_low_mark(peer, FM_FRAME_HEAD);
+	(void)bufferevent_enable(peer->bev, EV_READ | EV_WRITE);
+	fm_peer_arm(peer, FM_GREETING_MS);
 }
 
 void
@@ -281,15 +300,28 @@ fm_peer_attach(struct fm_peer *peer, int fd, enum fm_peer_state state)
 
 	/* Fails on a unix socket, where there is nothing to switch off. */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	peer->bev = bufferevent_socket_new(peer->base, fd,
-					   BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
-	CHECK(peer->bev != NULL);
 	peer->state = state;
-	peer->heard = fm_mono_now();
-	bufferevent_setcb(peer->bev, on_readable, on_written, on_event, peer);
-	set_low_mark(peer, FM_FRAME_HEAD);
-	(void)bufferevent_enable(peer->bev, EV_READ | EV_WRITE);
-	fm_peer_arm(peer, FM_GREETING_MS);
+	if (peer->tls && !peer->dial) {
+		peer->bev = fm_tls_wrap(peer->tls, peer->base, fd, true);
+		peer->is_secure = true;
+	} else {
+		peer->bev = bufferevent_socket_new(peer->base, fd,
+						   BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
+	}
+	begin(peer);
+}
+
+void
+fm_peer_secure(struct fm_peer *peer)
+{
+	int fd = bufferevent_getfd(peer->bev);
+
+	CHECK(peer->dial && peer->tls && !peer->is_secure);
+	(void)bufferevent_setfd(peer->bev, -1);
+	drop_connection(peer);
+	peer->bev = fm_tls_wrap(peer->tls, peer->base, fd, false);
+	peer->is_secure = true;
+	begin(peer);
 }
 
 static void

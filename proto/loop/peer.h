@@ -19,6 +19,7 @@
 
 struct event_base;
 struct fm_peer;
+struct fm_tls;
 
 #define FM_HEARTBEAT_MS 1000
 #define FM_LOST_MS 3000
@@ -37,23 +38,31 @@ struct fm_peer_calls {
 	void (*down)(void *arg, struct fm_peer *peer, const char *why);
 };
 
-/* Dials addresses ("host:port ..." or "unix:/path"), one after the other, for ever, with jittered
- * back-off 0.2..3 s. hello is copied. */
-struct fm_peer *fm_peer_dial(struct event_base *base, const char *addresses,
-			     const Fermata__Hello *hello, const struct fm_peer_calls *calls,
-			     void *arg, struct fm_err *err);
+struct fm_dial_to {
+	const char *addresses;	     /* "host:port ..." or "unix:/path" */
+	const Fermata__Hello *hello; /* is copied */
+	struct fm_tls *tls;	     /* NULL: plain, and only to loopback */
+};
+/* Dials one address after the other, for ever, with jittered back-off 0.2..3 s. With TLS whoever
+ * answers must prove to be a coordinator. */
+struct fm_peer *fm_peer_dial(struct event_base *base, const struct fm_dial_to *to,
+			     const struct fm_peer_calls *calls, void *arg, struct fm_err *err);
 
 /* The epoch and seq to say in the next Hello of a dialler. */
 void fm_peer_set_voice(struct fm_peer *peer, uint64_t epoch, uint64_t seq);
 
 struct fm_listener;
-/* Accepts on "host:port" (loopback only: without TLS another address is refused) or "unix:/path"
- * (mode 0660; the peer's uid must be 0, ours, or a member of group, else it is refused). welcome()
- * fills what each Welcome says. Peers of a unix listener may only be OPERATOR, of a TCP one AGENT or
- * GATE. */
-struct fm_listener *fm_listener_open(struct event_base *base, const char *address,
-				     const char *group, const struct fm_peer_calls *calls,
-				     void (*welcome)(void *arg, Fermata__Welcome *ret), void *arg,
+struct fm_listen_on {
+	const char *address; /* "host:port" or "unix:/path" */
+	const char *group; /* whose members may use the path, besides root and ourselves; or NULL */
+	struct fm_tls *tls;				   /* NULL: plain, and only on loopback */
+	void (*welcome)(void *arg, Fermata__Welcome *ret); /* fills what each says; may be NULL */
+};
+/* Accepts. A path has mode 0660, and who comes there is judged by its uid; its peers may only be
+ * OPERATOR, those of a TCP listener AGENT or GATE. With TLS the name and the role that a peer says
+ * must be those of its certificate. */
+struct fm_listener *fm_listener_open(struct event_base *base, const struct fm_listen_on *on,
+				     const struct fm_peer_calls *calls, void *arg,
 				     struct fm_err *err);
 void fm_listener_close(struct fm_listener *listener);
 

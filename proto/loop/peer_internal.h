@@ -12,6 +12,7 @@
 #include "base/mono.h"
 #include "loop/address.h"
 #include "loop/peer.h"
+#include "loop/tls.h"
 
 struct bufferevent;
 struct evbuffer;
@@ -50,6 +51,8 @@ struct fm_peer {
 	struct event_base *base;
 	struct event *timer;
 	struct bufferevent *bev;
+	struct fm_tls *tls;    /* the caller's; NULL: plain */
+	bool is_secure;	       /* bev is TLS; of a dialler once it has connected */
 	struct evbuffer *held; /* what up() sends waits here for the Welcome to go first */
 	struct fm_peer_calls calls;
 	void *arg, *data;
@@ -70,6 +73,8 @@ struct fm_peer {
 struct fm_peer *fm_peer_new(struct event_base *base, const struct fm_peer_calls *calls, void *arg);
 /* Takes fd: from now on bytes are read from it. */
 void fm_peer_attach(struct fm_peer *peer, int fd, enum fm_peer_state state);
+/* From here on the connection is TLS; an event says when its other end has proved itself. */
+void fm_peer_secure(struct fm_peer *peer);
 void fm_peer_set_label(struct fm_peer *peer);
 void fm_peer_arm(struct fm_peer *peer, unsigned ms);
 /* Ends the connection now; may only be called from a callback of the loop. */

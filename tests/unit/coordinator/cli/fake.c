@@ -71,7 +71,8 @@ fake_come_back(struct fake *fake)
 	struct fm_err err;
 
 	FM_FORMAT(address, "unix:%s", fake->socket);
-	fake->listener = fm_listener_open(fake->base, address, NULL, &calls, NULL, fake, &err);
+	fake->listener = fm_listener_open(fake->base, &(struct fm_listen_on){ .address = address },
+					  &calls, fake, &err);
 	if (!fake->listener) fail_msg("%s", err.text);
 }
 

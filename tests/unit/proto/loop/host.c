@@ -72,8 +72,15 @@ fill_welcome(void *arg, Fermata__Welcome *ret)
 void
 host_open(struct host *host, bool is_unix)
 {
+	host_open_tls(host, is_unix, NULL);
+}
+
+void
+host_open_tls(struct host *host, bool is_unix, struct fm_tls *tls)
+{
 	struct sockaddr_in at;
 	socklen_t size = sizeof at;
+	struct fm_listen_on on = { .welcome = fill_welcome, .tls = tls };
 	struct fm_err err = { 0 };
 
 	memset(host, 0, sizeof *host);
@@ -85,8 +92,8 @@ host_open(struct host *host, bool is_unix)
 		assert_non_null(mkdtemp(host->dir));
 		(void)FM_FORMAT(host->address, "unix:%s/sock", host->dir);
 	}
-	host->listener = fm_listener_open(host->base, host->address, NULL, &host_calls,
-					  fill_welcome, host, &err);
+	on.address = host->address;
+	host->listener = fm_listener_open(host->base, &on, &host_calls, host, &err);
 	if (!host->listener) fail_msg("%s", err.text);
 	if (is_unix) return;
 	assert_int_equal(getsockname(fm_listener_fd(host->listener), (struct sockaddr *)&at, &size),
@@ -131,7 +138,7 @@ host_connect(const struct host *host)
 	struct fm_err err;
 	int fd;
 
-	assert_int_equal(fm_address_resolve(host->address, false, &to, &err), 0);
+	assert_int_equal(fm_address_resolve(host->address, 0, &to, &err), 0);
 	fd = socket(to.sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_true(fd >= 0);
 	assert_int_equal(connect(fd, (struct sockaddr *)&to.sa, to.size), 0);

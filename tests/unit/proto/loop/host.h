@@ -26,6 +26,7 @@ struct host {
 
 /* is_unix: in a folder of its own. */
 void host_open(struct host *host, bool is_unix);
+void host_open_tls(struct host *host, bool is_unix, struct fm_tls *tls);
 void host_close(struct host *host);
 
 extern const struct fm_peer_calls host_calls;

@@ -31,15 +31,15 @@ test_what_resolves(void **state)
 	char text[64];
 
 	(void)state;
-	assert_int_equal(fm_address_resolve("127.0.0.1:7400", false, &a, &err), 0);
+	assert_int_equal(fm_address_resolve("127.0.0.1:7400", 0, &a, &err), 0);
 	assert_string_equal(fm_address_format((struct sockaddr *)&a.sa, text, sizeof text),
 			    "127.0.0.1:7400");
-	assert_int_equal(fm_address_resolve("[::1]:80", false, &a, &err), 0);
+	assert_int_equal(fm_address_resolve("[::1]:80", 0, &a, &err), 0);
 	assert_string_equal(fm_address_format((struct sockaddr *)&a.sa, text, sizeof text),
 			    "[::1]:80");
-	assert_int_equal(fm_address_resolve("unix:/run/x.sock", false, &a, &err), 0);
+	assert_int_equal(fm_address_resolve("unix:/run/x.sock", 0, &a, &err), 0);
 	assert_string_equal(((struct sockaddr_un *)&a.sa)->sun_path, "/run/x.sock");
-	assert_int_equal(fm_address_resolve("127.0.0.1:0", true, &a, &err), 0);
+	assert_int_equal(fm_address_resolve("127.0.0.1:0", FM_ADDRESS_PASSIVE, &a, &err), 0);
 }
 
 static void
@@ -55,11 +55,11 @@ test_what_is_refused(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(bad); i++) {
-		assert_int_equal(fm_address_resolve(bad[i], false, &a, &err), -1);
+		assert_int_equal(fm_address_resolve(bad[i], 0, &a, &err), -1);
 		assert_int_equal(err.kind, FM_ERR_CONFIG);
 	}
 	memset(path + 6, 'x', 200);
-	assert_int_equal(fm_address_resolve(path, false, &a, &err), -1);
+	assert_int_equal(fm_address_resolve(path, 0, &a, &err), -1);
 }
 
 static void
@@ -72,7 +72,7 @@ test_plain_tcp_stays_on_this_host(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(far); i++) {
-		assert_int_equal(fm_address_resolve(far[i], true, &a, &err), -1);
+		assert_int_equal(fm_address_resolve(far[i], FM_ADDRESS_PASSIVE, &a, &err), -1);
 		assert_int_equal(err.kind, FM_ERR_CONFIG);
 		assert_non_null(strstr(err.text, "not a loopback address"));
 	}

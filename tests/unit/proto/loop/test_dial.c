@@ -38,7 +38,8 @@ set_up(void **state)
 	(void)FM_FORMAT(side.address, "127.0.0.1:%u", ntohs(at.sin_port));
 	hello.role = FERMATA__ROLE__ROLE_AGENT;
 	hello.name = (char *)(uintptr_t) "app1";
-	peer = fm_peer_dial(side.base, side.address, &hello, &host_calls, &side, NULL);
+	peer = fm_peer_dial(side.base, &(struct fm_dial_to){ side.address, &hello, NULL },
+			    &host_calls, &side, NULL);
 	assert_non_null(peer);
 	return 0;
 }

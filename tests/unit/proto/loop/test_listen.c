@@ -44,8 +44,10 @@ open_wide(const char *group)
 	path = host.address + strlen("unix:");
 	if (group) {
 		fm_listener_close(host.listener);
-		host.listener = fm_listener_open(host.base, host.address, group, &host_calls, NULL,
-						 &host, &err);
+		host.listener = fm_listener_open(
+			host.base,
+			&(struct fm_listen_on){ .address = host.address, .group = group },
+			&host_calls, &host, &err);
 		if (!host.listener) fail_msg("%s", err.text);
 	}
 	assert_int_equal(chmod(path, 0777), 0);
@@ -62,7 +64,7 @@ call_as(gid_t gid, size_t group_count, const gid_t *groups)
 	pid_t pid;
 	int fd;
 
-	assert_int_equal(fm_address_resolve(host.address, false, &to, NULL), 0);
+	assert_int_equal(fm_address_resolve(host.address, 0, &to, NULL), 0);
 	pid = fork();
 	if (pid != 0) return pid;
 	(void)alarm(2);

@@ -42,6 +42,14 @@ tear_down(void **state)
 }
 
 /* A dialler in the same loop; what it saw goes to its own host. */
+static struct fm_listener *
+listen_on(const char *address, const char *group, struct fm_err *err)
+{
+	struct fm_listen_on on = { .address = address, .group = group };
+
+	return fm_listener_open(host.base, &on, &host_calls, &host, err);
+}
+
 static struct fm_peer *
 dial(struct host *side, const char *addresses, Fermata__Role role)
 {
@@ -52,7 +60,8 @@ dial(struct host *side, const char *addresses, Fermata__Role role)
 	hello.role = role;
 	hello.name = (char *)(uintptr_t) "app1";
 	hello.epoch = 7;
-	peer = fm_peer_dial(host.base, addresses, &hello, &host_calls, side, &err);
+	peer = fm_peer_dial(host.base, &(struct fm_dial_to){ addresses, &hello, NULL }, &host_calls,
+			    side, &err);
 	if (!peer) fail_msg("%s", err.text);
 	return peer;
 }
@@ -156,17 +165,19 @@ test_addresses_that_are_wrong_are_refused_at_once(void **state)
 	struct fm_err err;
 
 	(void)state;
-	assert_null(fm_peer_dial(host.base, "", &hello, &host_calls, NULL, &err));
-	assert_null(fm_peer_dial(host.base, "127.0.0.1:1 x", &hello, &host_calls, NULL, &err));
+	assert_null(fm_peer_dial(host.base, &(struct fm_dial_to){ "", &hello, NULL }, &host_calls,
+				 NULL, &err));
+	assert_null(fm_peer_dial(host.base, &(struct fm_dial_to){ "127.0.0.1:1 x", &hello, NULL },
+				 &host_calls, NULL, &err));
 	assert_int_equal(err.kind, FM_ERR_CONFIG);
-	assert_null(fm_peer_dial(host.base, "10.1.2.3:7400", &hello, &host_calls, NULL, &err));
+	assert_null(fm_peer_dial(host.base, &(struct fm_dial_to){ "10.1.2.3:7400", &hello, NULL },
+				 &host_calls, NULL, &err));
 	assert_int_equal(err.kind, FM_ERR_CONFIG);
-	assert_null(fm_listener_open(host.base, "0.0.0.0:0", NULL, &host_calls, NULL, NULL, &err));
+	assert_null(listen_on("0.0.0.0:0", NULL, &err));
 	assert_int_equal(err.kind, FM_ERR_CONFIG);
-	assert_null(fm_listener_open(host.base, host.address, NULL, &host_calls, NULL, NULL, &err));
+	assert_null(listen_on(host.address, NULL, &err));
 	assert_int_equal(err.kind, FM_ERR_IO);
-	assert_null(fm_listener_open(host.base, "unix:/tmp/x/y", "no-such-group", &host_calls, NULL,
-				     NULL, &err));
+	assert_null(listen_on("unix:/tmp/x/y", "no-such-group", &err));
 	assert_string_equal(err.text, "there is no group no-such-group");
 }
 
@@ -311,20 +322,19 @@ test_a_socket_left_behind_is_taken_over_but_not_a_live_one(void **state)
 	char path[200];
 
 	(void)state;
-	assert_null(
-		fm_listener_open(host.base, host.address, NULL, &host_calls, NULL, &host, &err));
+	assert_null(listen_on(host.address, NULL, &err));
 	assert_non_null(strstr(err.text, "another program listens there"));
 	/* What kill -9 leaves: a path that nobody listens on. */
 	(void)FM_FORMAT(path, "%s/kept", host.dir);
 	assert_int_equal(rename(host.address + strlen("unix:"), path), 0);
 	fm_listener_close(host.listener);
 	assert_int_equal(rename(path, host.address + strlen("unix:")), 0);
-	second = fm_listener_open(host.base, host.address, NULL, &host_calls, NULL, &host, &err);
+	second = listen_on(host.address, NULL, &err);
 	assert_non_null(second);
 	host.listener = second;
 	/* And a file that is no socket is left alone. */
 	(void)FM_FORMAT(path, "unix:%s", "/etc/passwd");
-	assert_null(fm_listener_open(host.base, path, NULL, &host_calls, NULL, &host, &err));
+	assert_null(listen_on(path, NULL, &err));
 	assert_int_equal(err.kind, FM_ERR_CONFIG);
 }
 
