@@ -88,9 +88,16 @@ ngx_uint_t ngx_http_fermata_is_deposed(ngx_http_fermata_line_t *line);
 /* bytes: ngx_http_fermata_line.c */
 
 void ngx_http_fermata_dial(ngx_http_fermata_line_t *line);
+void ngx_http_fermata_begin(ngx_http_fermata_line_t *line);
 void ngx_http_fermata_hang_up(ngx_http_fermata_line_t *line, const char *why);
 void ngx_http_fermata_send(ngx_http_fermata_line_t *line,
     const Fermata__Envelope *envelope);
+
+
+/* TLS, if it is configured: ngx_http_fermata_ssl.c */
+
+void ngx_http_fermata_ssl_connect(ngx_http_fermata_line_t *line);
+void ngx_http_fermata_ssl_close(ngx_connection_t *c);
 
 
 /* asks and reports: ngx_http_fermata_ask.c; a fault is returned, or NULL */

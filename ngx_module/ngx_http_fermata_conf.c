@@ -9,6 +9,7 @@
 
 static ngx_int_t ngx_http_fermata_add_coordinator(ngx_conf_t *cf,
     ngx_http_fermata_main_conf_t *mcf, ngx_str_t *value);
+static ngx_uint_t ngx_http_fermata_is_local(struct sockaddr *sa);
 static ngx_msec_t ngx_http_fermata_manager(void *data);
 
 
@@ -164,11 +165,9 @@ static ngx_int_t
 ngx_http_fermata_add_coordinator(ngx_conf_t *cf,
     ngx_http_fermata_main_conf_t *mcf, ngx_str_t *value)
 {
-    in_addr_t         ip;
-    ngx_url_t         u;
-    ngx_uint_t        i;
-    ngx_addr_t       *addr;
-    struct sockaddr  *sa;
+    ngx_url_t    u;
+    ngx_uint_t   i;
+    ngx_addr_t  *addr;
 
     ngx_memzero(&u, sizeof(ngx_url_t));
     u.url = *value;
@@ -183,28 +182,6 @@ ngx_http_fermata_add_coordinator(ngx_conf_t *cf,
 
     for (i = 0; i < u.naddrs; i++) {
 
-        sa = u.addrs[i].sockaddr;
-
-        ip = sa->sa_family == AF_INET
-             ? ntohl(((struct sockaddr_in *) sa)->sin_addr.s_addr) : 0;
-
-        /* what is said here opens the gate: in clear on this host only */
-
-        if (!(sa->sa_family == AF_UNIX
-              || ip >> 24 == 127
-#if (NGX_HAVE_INET6)
-              || (sa->sa_family == AF_INET6
-                  && IN6_IS_ADDR_LOOPBACK(
-                         &((struct sockaddr_in6 *) sa)->sin6_addr))
-#endif
-              ))
-        {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "coordinator \"%V\" is not on the loopback "
-                               "interface, that takes TLS", value);
-            return NGX_ERROR;
-        }
-
         addr = ngx_array_push(mcf->coordinators);
         if (addr == NULL) {
             return NGX_ERROR;
@@ -214,6 +191,63 @@ ngx_http_fermata_add_coordinator(ngx_conf_t *cf,
     }
 
     return NGX_OK;
+}
+
+
+/* What is said there opens the gate: in clear on this host only. */
+
+char *
+ngx_http_fermata_coordinator_init(ngx_conf_t *cf,
+    ngx_http_fermata_main_conf_t *mcf)
+{
+    ngx_uint_t   i;
+    ngx_addr_t  *addr;
+
+    if (mcf->coordinators == NULL || mcf->ssl) {
+        return NGX_CONF_OK;
+    }
+
+    addr = mcf->coordinators->elts;
+
+    for (i = 0; i < mcf->coordinators->nelts; i++) {
+
+        if (!ngx_http_fermata_is_local(addr[i].sockaddr)) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "coordinator \"%V\" is not on the loopback "
+                               "interface, that takes TLS: see "
+                               "\"fermata_ssl_certificate\"",
+                               &addr[i].name);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_fermata_is_local(struct sockaddr *sa)
+{
+    in_addr_t             ip;
+#if (NGX_HAVE_INET6)
+    struct sockaddr_in6  *sin6;
+#endif
+
+    switch (sa->sa_family) {
+
+    case AF_UNIX:
+        return 1;
+
+#if (NGX_HAVE_INET6)
+    case AF_INET6:
+        sin6 = (struct sockaddr_in6 *) sa;
+        return IN6_IS_ADDR_LOOPBACK(&sin6->sin6_addr);
+#endif
+
+    default: /* AF_INET */
+        ip = ntohl(((struct sockaddr_in *) sa)->sin_addr.s_addr);
+        return ip >> 24 == 127;
+    }
 }
 
 

@@ -8,7 +8,6 @@
 
 
 static void ngx_http_fermata_connect_handler(ngx_event_t *ev);
-static void ngx_http_fermata_begin(ngx_http_fermata_line_t *line);
 static void ngx_http_fermata_read_handler(ngx_event_t *ev);
 static const char *ngx_http_fermata_frames(ngx_http_fermata_line_t *line);
 static const char *ngx_http_fermata_greeting(ngx_http_fermata_line_t *line,
@@ -72,8 +71,6 @@ ngx_http_fermata_dial(ngx_http_fermata_line_t *line)
 }
 
 
-/* TLS: its handshake belongs here, and ends in ngx_http_fermata_begin(). */
-
 static void
 ngx_http_fermata_connect_handler(ngx_event_t *ev)
 {
@@ -97,11 +94,13 @@ ngx_http_fermata_connect_handler(ngx_event_t *ev)
         return;
     }
 
-    ngx_http_fermata_begin(line);
+    ngx_http_fermata_ssl_connect(line);
 }
 
 
-static void
+/* Whoever is at the other end has proved itself, or is on this host. */
+
+void
 ngx_http_fermata_begin(ngx_http_fermata_line_t *line)
 {
     ngx_connection_t  *c;
@@ -111,6 +110,7 @@ ngx_http_fermata_begin(ngx_http_fermata_line_t *line)
     line->state = ngx_http_fermata_st_hello;
     line->heard_at = ngx_current_msec;
 
+    c->read->handler = ngx_http_fermata_read_handler;
     c->write->handler = ngx_http_fermata_write_handler;
 
     /* an ask waits for no other one, a report neither */
@@ -147,6 +147,7 @@ ngx_http_fermata_hang_up(ngx_http_fermata_line_t *line, const char *why)
     line->is_silent = 1;
 
     if (line->peer.connection) {
+        ngx_http_fermata_ssl_close(line->peer.connection);
         ngx_close_connection(line->peer.connection);
         line->peer.connection = NULL;
     }

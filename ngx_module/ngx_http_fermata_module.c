@@ -53,6 +53,27 @@ static ngx_command_t  ngx_http_fermata_commands[] = {
       0,
       NULL },
 
+    { ngx_string("fermata_ssl_certificate"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_fermata_main_conf_t, ssl_certificate),
+      NULL },
+
+    { ngx_string("fermata_ssl_certificate_key"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_fermata_main_conf_t, ssl_certificate_key),
+      NULL },
+
+    { ngx_string("fermata_ssl_trusted_certificate"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_fermata_main_conf_t, ssl_trusted),
+      NULL },
+
     { ngx_string("fermata_default"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_enum_slot,
@@ -268,6 +289,10 @@ ngx_http_fermata_create_main_conf(ngx_conf_t *cf)
      *     mcf->path = NULL;
      *     mcf->coordinators = NULL;
      *     mcf->name = { 0, NULL };
+     *     mcf->ssl_certificate = { 0, NULL };
+     *     mcf->ssl_certificate_key = { 0, NULL };
+     *     mcf->ssl_trusted = { 0, NULL };
+     *     mcf->ssl = NULL;
      *     mcf->used = 0;
      */
 
@@ -308,6 +333,12 @@ ngx_http_fermata_init_main_conf(ngx_conf_t *cf, void *conf)
     if (mcf->shm_zone && mcf->path == NULL) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "the gate needs \"fermata_state\"");
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_http_fermata_ssl_init(cf, mcf) != NGX_CONF_OK
+        || ngx_http_fermata_coordinator_init(cf, mcf) != NGX_CONF_OK)
+    {
         return NGX_CONF_ERROR;
     }
 

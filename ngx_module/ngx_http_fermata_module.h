@@ -107,6 +107,11 @@ typedef struct {
     ngx_str_t                        name;
     ngx_uint_t                       fallback;
 
+    ngx_str_t                        ssl_certificate;
+    ngx_str_t                        ssl_certificate_key;
+    ngx_str_t                        ssl_trusted;
+    ngx_ssl_t                       *ssl;
+
     ngx_http_fermata_page_t          pages[NGX_HTTP_FERMATA_KINDS];
     ngx_array_t                      upstreams; /* of ucf pointers */
     unsigned                         used:1;
@@ -177,6 +182,8 @@ char *ngx_http_fermata_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_fermata_state(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_fermata_coordinator(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_fermata_coordinator_init(ngx_conf_t *cf,
+    ngx_http_fermata_main_conf_t *mcf);
 ngx_int_t ngx_http_fermata_add_variables(ngx_conf_t *cf);
 
 
@@ -263,6 +270,12 @@ void ngx_http_fermata_sweep_soon(void);
 /* the coordinator's line: ngx_http_fermata_client.c */
 
 ngx_int_t ngx_http_fermata_client_start(ngx_http_fermata_main_conf_t *mcf);
+
+
+/* TLS of that line: ngx_http_fermata_ssl.c */
+
+char *ngx_http_fermata_ssl_init(ngx_conf_t *cf,
+    ngx_http_fermata_main_conf_t *mcf);
 
 
 /* frames and messages: ngx_http_fermata_wire.c */

@@ -8,16 +8,16 @@ _fermata()
 	--socket)
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return ;;
-	--to|--max-downtime|--keep|--message|--until|--last|--after|--timeout) return ;;
+	--to|--max-downtime|--keep|--message|--until|--last|--after|--dir|--days|--timeout) return ;;
 	esac
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-		case "$typed" in ""|plan|help|maintenance|page|config) [[ $word == -* ]] || typed="${typed:+$typed }$word" ;;
+		case "$typed" in ""|plan|help|maintenance|page|config|cert) [[ $word == -* ]] || typed="${typed:+$typed }$word" ;;
 		esac
 		typed="${typed#plan }"
 		typed="${typed#help }"
 	done
 	case "$typed" in
-	"") words=" status plan startup stop restart upgrade maintenance page approve reject pause resume retry abort rollback runs show attach doctor config completion help" ;;
+	"") words=" status plan startup stop restart upgrade maintenance page approve reject pause resume retry abort rollback runs show attach doctor config cert completion help" ;;
 	"status") words=" --watch" ;;
 	"plan") words=" startup stop restart upgrade maintenance page rollback" ;;
 	"startup") words=" --to --detach" ;;
@@ -44,8 +44,12 @@ _fermata()
 	"config") words=" check show" ;;
 	"config check") words="" ;;
 	"config show") words="" ;;
+	"cert") words=" init issue list" ;;
+	"cert init") words=" --dir" ;;
+	"cert issue") words=" --days --dir" ;;
+	"cert list") words=" --dir" ;;
 	"completion") words="" ;;
-	"help") words=" status plan startup stop restart upgrade maintenance page approve reject pause resume retry abort rollback runs show attach doctor config completion help" ;;
+	"help") words=" status plan startup stop restart upgrade maintenance page approve reject pause resume retry abort rollback runs show attach doctor config cert completion help" ;;
 	esac
 	if [[ $typed == "config check" && $current != -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")

@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 
 from . import place
+from .authority import Authority
 from .application import BASE_VERSION, Node, RealNocoBase, Release, StandIn, shared_env
 from .gate import Gate
 from .place import StageError, free_port, wait_for
@@ -68,17 +69,23 @@ class Stage:
 
 class Cluster(Stage):
     """Stage plus our programs, connected and idle. options: {"coordinator": {section: {...}},
-    "agent": {section: {...}}} for their files."""
+    "agent": {section: {...}}} for their files. tls: they prove to each other who they are."""
 
-    def __init__(self, options=None, gate_lines="", **stage):
+    def __init__(self, options=None, gate_lines="", tls=False, **stage):
         super().__init__(**stage)
         options = options or {}
+        self.authority = Authority(self.folder / "tls") if tls else None
         self.coordinator = Coordinator(self.folder / "coordinator", self.nodes, self.postgres,
-                                       options.get("coordinator", {}))
+                                       options.get("coordinator", {}) | self._tls("coordinator", "co1"))
+        gate_lines += self.authority.directives("gate1") if tls else ""
         self.gate = Gate(self.folder / "gate", self.nodes, self.coordinator.address, http_lines=gate_lines)
-        self.agents = {n.name: Agent(n, self.app, self.coordinator.address, self.storage, options.get("agent", {}))
+        self.agents = {n.name: Agent(n, self.app, self.coordinator.address, self.storage,
+                                     options.get("agent", {}) | self._tls("node", n.name))
                        for n in self.nodes}
         self.cli = Cli(self.coordinator.socket)
+
+    def _tls(self, role, name):
+        return {"tls": self.authority.section(role, name)} if self.authority else {}
 
     @property
     def programs(self):

@@ -69,7 +69,7 @@ class Coordinator(Daemon):
                          "bindir": postgres.bindir},
             "coordinator": {"listen": f"127.0.0.1:{self.port}", "socket": self.socket, "state_dir": self.state,
                             "restore_points": self.folder / "restore-points"},
-            "limits": {},
+            "limits": {}, "tls": {},
         }
         for section, values in options.items():
             sections[section].update(values)
@@ -100,7 +100,7 @@ class Agent(Daemon):
                     "node_dir": node.run, "start_command": app.start_command,
                     "fetch_command": app.fetch_command, "url": f"http://{node.address}",
                     "log_file": node.folder / "app.log"},
-            "limits": {},
+            "limits": {}, "tls": {},
         }
         for section, values in options.items():
             sections[section].update(values)
