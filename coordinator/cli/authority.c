@@ -176,6 +176,21 @@ write_both(struct co_cert *ret, X509 *cert, EVP_PKEY *key, struct fm_err *err)
 	return write_pem(ret->path, 0644, cert, NULL, err);
 }
 
+/* The folder, and the one above it: /etc/fermata may be new, too. */
+static int
+make_dir(const char *dir, struct fm_err *err)
+{
+	char above[CO_CERT_PATH_SIZE];
+	char *slash = FM_COPY(above, dir) ? strrchr(above, '/') : NULL;
+
+	if (slash && slash > above) {
+		*slash = '\0';
+		(void)mkdir(above, 0755);
+	}
+	if (mkdir(dir, 0755) == 0 || errno == EEXIST) return 0;
+	return fm_fail(err, FM_ERR_IO, errno, "make the folder %s", dir);
+}
+
 int
 co_authority_init(const char *dir, struct co_cert *ret, struct fm_err *err)
 {
@@ -184,8 +199,7 @@ co_authority_init(const char *dir, struct co_cert *ret, struct fm_err *err)
 
 	*ret = (struct co_cert){ .name = CA_NAME };
 	if (set_paths(ret, dir, CA, err) < 0) return -1;
-	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
-		return fm_fail(err, FM_ERR_IO, errno, "make the folder %s", dir);
+	if (make_dir(dir, err) < 0) return -1;
 	if (access(ret->key, F_OK) == 0 || access(ret->path, F_OK) == 0)
 		return fm_fail(err, FM_ERR_REFUSED, 0,
 			       "there is an authority in %s already: with another one, every "
