@@ -30,7 +30,7 @@ python=/usr/bin/python3 # the one that apt's modules are for
 declare -A packages=(
     [build]="build-essential pkg-config meson ninja-build libevent-dev libprotobuf-c-dev
         protobuf-c-compiler protobuf-compiler libsqlite3-dev libpq-dev libjansson-dev libinih-dev
-        libsmartcols-dev libbsd-dev libssl-dev libcmocka-dev nginx nginx-dev scdoc"
+        libsmartcols-dev libsystemd-dev libbsd-dev libssl-dev libcmocka-dev nginx nginx-dev scdoc"
     [test]="python3 python3-pytest python3-psycopg2 python3-websockets postgresql postgresql-client
         redis-server procps iproute2"
     [real]="ca-certificates curl"

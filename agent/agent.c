@@ -48,6 +48,7 @@ struct ag_agent {
 	struct ag_log_watch *log_watch;
 	struct ag_sender *sender;
 	struct event *tick, *scan, *disk, *spawned, *hint;
+	bool spawning; /* under way: the runtime tells */
 	bool spawn_ok;
 	char spawn_why[FM_TEXT_SIZE];
 	unsigned hints;
@@ -105,18 +106,26 @@ env_report(void *ctx, const struct fm_agent_report *report)
 }
 
 static void
+note_spawned(struct ag_agent *agent, const char *failure)
+{
+	agent->spawning = false;
+	agent->spawn_ok = !failure;
+	FM_COPY(agent->spawn_why, failure);
+	if (failure) ag_log_watch_end(agent->log_watch);
+	event_active(agent->spawned, 0, 0);
+}
+
+static void
 env_spawn(void *ctx, const char *release, enum fm_start_mode mode)
 {
 	struct ag_agent *agent = ctx;
 	struct fm_err err;
+	int r;
 
-	agent->spawn_why[0] = '\0';
-	agent->spawn_ok = agent->runtime->start(agent->instance, release, mode, &err) == 0;
-	if (agent->spawn_ok)
-		ag_log_watch_begin(agent->log_watch);
-	else
-		FM_COPY(agent->spawn_why, err.text);
-	event_active(agent->spawned, 0, 0);
+	r = agent->runtime->start(agent->instance, release, mode, &err);
+	if (r >= 0) ag_log_watch_begin(agent->log_watch);
+	agent->spawning = r > 0;
+	if (r <= 0) note_spawned(agent, r == 0 ? NULL : err.text);
 }
 
 static void
@@ -175,12 +184,22 @@ env_random(void *ctx)
 /* ---- what the world says ---- */
 
 static void
+look_at_spawn(struct ag_agent *agent)
+{
+	struct fm_err err;
+	int r = agent->runtime->started(agent->instance, &err);
+
+	if (r <= 0) note_spawned(agent, r == 0 ? NULL : err.text);
+}
+
+static void
 scan_now(struct ag_agent *agent)
 {
 	const struct fm_agent_report *report = ag_core_report(agent->core);
 	char strange[FM_TEXT_SIZE] = "";
 	unsigned alive = agent->runtime->scan(agent->instance, strange, sizeof(strange));
 
+	if (agent->spawning) look_at_spawn(agent);
 	ag_on_processes(agent->core, alive, strange, fm_mono_now());
 	settle(agent);
 	add_in(agent->scan, report->app == FM_APP_READY ? SCAN_READY_MS
@@ -376,7 +395,8 @@ make_world(struct ag_agent *agent)
 	static const struct ag_worker_calls worker_calls = { on_job_progress, on_job_done };
 	const struct ag_settings *s = agent->settings;
 
-	agent->runtime = &ag_runtime_process;
+	agent->runtime = strcmp(s->runtime, "systemd") == 0 ? &ag_runtime_systemd
+							    : &ag_runtime_process;
 	agent->instance = agent->runtime->open(agent->base, s, on_processes_changed, agent);
 	agent->probe = ag_probe_new(agent->base, s->host, s->port, s->probe_ms, on_probed, agent);
 	agent->looker = ag_looker_new(agent->base, s, on_looked, agent);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "agent/agent.h"
+#include "agent/runtimes/unit_admin.h"
 #include "agent/work/work.h"
 #include "base/log.h"
 #include "base/options.h"
@@ -15,21 +16,22 @@
 #define EXIT_USAGE 2
 
 static const char help_text[] =
-	"Usage: fermata-agent [--config FILE] [--check]\n"
+	"Usage: fermata-agent [--config FILE] [--check | --let-go]\n"
 	"Runs one node's NocoBase as the coordinator asks; in the foreground, logging to standard\n"
 	"error. At its end the application lives on.\n"
 	"\n"
 	"  --config FILE  settings; default " DEFAULT_CONFIG "\n"
 	"  --check        read the settings, say all that is wrong, exit 0 or 2\n"
+	"  --let-go       give systemd's unit back: from now on anybody may start it\n"
 	"  --options      say what can be set, as a manual\n"
 	"  --version\n"
 	"  --help\n";
 
-enum { OPT_CONFIG = 1, OPT_CHECK, OPT_OPTIONS, OPT_WORK, OPT_VERSION, OPT_HELP };
+enum { OPT_CONFIG = 1, OPT_CHECK, OPT_LET_GO, OPT_OPTIONS, OPT_WORK, OPT_VERSION, OPT_HELP };
 
 struct command {
 	const char *config;
-	bool check, work;
+	bool check, let_go, work;
 };
 
 static void
@@ -46,6 +48,7 @@ read_command(int argc, char **argv, struct command *ret)
 	static const struct option options[] = {
 		{ "config", required_argument, NULL, OPT_CONFIG },
 		{ "check", no_argument, NULL, OPT_CHECK },
+		{ "let-go", no_argument, NULL, OPT_LET_GO },
 		{ "options", no_argument, NULL, OPT_OPTIONS },
 		{ "work", no_argument, NULL, OPT_WORK }, /* agent/work/work.h */
 		{ "version", no_argument, NULL, OPT_VERSION },
@@ -62,6 +65,9 @@ read_command(int argc, char **argv, struct command *ret)
 			break;
 		case OPT_CHECK:
 			ret->check = true;
+			break;
+		case OPT_LET_GO:
+			ret->let_go = true;
 			break;
 		case OPT_OPTIONS:
 			fm_options_document(ag_options, stdout);
@@ -135,6 +141,44 @@ run(const struct ag_settings *settings)
 	return status;
 }
 
+static bool
+has_unit(const struct ag_settings *settings)
+{
+	return strcmp(settings->runtime, "systemd") == 0;
+}
+
+static int
+check(const struct ag_settings *settings, const char *config)
+{
+	struct fm_err err;
+
+	if (has_unit(settings) && ag_unit_admin_check(settings, &err) < 0) {
+		(void)fprintf(stderr, "%s: %s\n", config, err.text);
+		return EXIT_USAGE;
+	}
+	(void)printf("%s is in order\n", config);
+	return EXIT_SUCCESS;
+}
+
+static int
+let_go(const struct ag_settings *settings)
+{
+	struct fm_err err;
+
+	if (!has_unit(settings)) {
+		(void)puts("nothing is held: runtime is not systemd");
+		return EXIT_SUCCESS;
+	}
+	if (ag_unit_admin_let_go(settings, &err) < 0) {
+		(void)fprintf(stderr, "fermata-agent: %s\n", err.text);
+		return EXIT_FAILURE;
+	}
+	(void)printf("%s is not held any more; what runs goes on. An agent that starts takes it "
+		     "again.\n",
+		     settings->unit);
+	return EXIT_SUCCESS;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -147,10 +191,8 @@ main(int argc, char **argv)
 	fm_log_set_program("fermata-agent");
 	if (ag_settings_read(&settings, command.config, say_fault, NULL, &err) < 0)
 		return EXIT_USAGE;
-	if (command.check) {
-		(void)printf("%s is in order\n", command.config);
-		return EXIT_SUCCESS;
-	}
+	if (command.check) return check(&settings, command.config);
+	if (command.let_go) return let_go(&settings);
 	(void)fm_log_set_level(fm_log_level_from(settings.log_level));
 	if (command.work) return ag_work_main(&settings, argc - optind, argv + optind);
 	return run(&settings);

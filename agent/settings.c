@@ -1,5 +1,6 @@
 #include "agent/settings.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <pwd.h>
@@ -133,6 +134,18 @@ default_path(char *dst, size_t size, const char *folder, const char *name)
 	if (!dst[0]) (void)fm_format(dst, size, "%s/%s", folder, name);
 }
 
+/* Part of a path and of systemd's own files: nothing in it may mean something there. */
+static bool
+is_unit(const char *name)
+{
+	size_t len = strlen(name), stem = len > 8 ? len - 8 : 0;
+
+	if (stem == 0 || name[0] == '.' || strcmp(name + stem, ".service") != 0) return false;
+	for (const char *at = name; *at; at++)
+		if (!isalnum((unsigned char)*at) && !strchr(":_.@-", *at)) return false;
+	return true;
+}
+
 static void
 find_program(struct ag_settings *s)
 {
@@ -164,6 +177,7 @@ ag_settings_read(struct ag_settings *s, const char *path, void (*say)(void *arg,
 	else
 		find_url(s, &env, &r);
 	ag_dotenv_done(&env);
+	if (!is_unit(s->unit)) fault(&r, "unit %s is not the name of a service", s->unit);
 	if (access(s->root, R_OK | X_OK) < 0) fault(&r, "root %s: %s", s->root, strerror(errno));
 	return r.faults ? -1 : 0;
 }

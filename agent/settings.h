@@ -20,6 +20,7 @@ struct ag_settings {
 	char tls_ca[AG_PATH_SIZE], tls_certificate[AG_PATH_SIZE], tls_key[AG_PATH_SIZE];
 	char root[AG_PATH_SIZE];
 	char runtime[16];
+	char unit[256]; /* of systemd */
 	char env_file[AG_PATH_SIZE], storage[AG_PATH_SIZE], node_dir[AG_PATH_SIZE];
 	char start_command[AG_PATH_SIZE], migrate_args[256], fetch_command[AG_PATH_SIZE];
 	char url[256], user[FM_NAME_SIZE];

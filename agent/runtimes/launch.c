@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -202,13 +203,17 @@ wait_for_exec(int fd)
 	return n == sizeof(sys) ? sys : 0;
 }
 
-static int
-make_node_dir(const struct ag_settings *s, struct fm_err *err)
+int
+ag_node_dir_make(const struct ag_settings *s, const char *user, struct fm_err *err)
 {
+	const struct passwd *pw = user[0] ? getpwnam(user) : NULL;
+
 	if (mkdir(s->node_dir, 0755) < 0 && errno != EEXIST)
 		return fm_fail(err, FM_ERR_IO, errno, "make %s", s->node_dir);
-	if (s->uid && chown(s->node_dir, s->uid, s->gid) < 0)
-		return fm_fail(err, FM_ERR_IO, errno, "give %s to %s", s->node_dir, s->user);
+	if (user[0] && !pw)
+		return fm_fail(err, FM_ERR_CONFIG, 0, "user %s is not known here", user);
+	if (pw && pw->pw_uid != geteuid() && chown(s->node_dir, pw->pw_uid, pw->pw_gid) < 0)
+		return fm_fail(err, FM_ERR_IO, errno, "give %s to %s", s->node_dir, user);
 	return 0;
 }
 
@@ -231,7 +236,7 @@ ag_launch(const struct ag_settings *s, const char marks[2][AG_PATH_SIZE + 32], c
 	l.folder = folder;
 	l.command = command;
 	l.env = ag_launch_env(s, marks, release, err);
-	if (!l.env || make_node_dir(s, err) < 0) return -1;
+	if (!l.env || ag_node_dir_make(s, s->uid ? s->user : "", err) < 0) return -1;
 	l.log = open_log(s, err);
 	if (l.log < 0) return -1;
 	l.null = open("/dev/null", O_RDONLY | O_CLOEXEC);

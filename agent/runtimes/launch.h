@@ -13,6 +13,9 @@ char **ag_launch_env(const struct ag_settings *settings, const char marks[2][AG_
 		     const char *release, struct fm_err *err);
 void ag_launch_env_free(char **env);
 
+/* The node's own folder, owned by this user ("": ours). */
+int ag_node_dir_make(const struct ag_settings *settings, const char *user, struct fm_err *err);
+
 /* The pid of the new session, whose exec has succeeded; -1 with err. */
 pid_t ag_launch(const struct ag_settings *settings, const char marks[2][AG_PATH_SIZE + 32],
 		const char *release, enum fm_start_mode mode, struct fm_err *err);

@@ -1,20 +1,15 @@
 /* process.c - the application as a session of its own, made by fork and exec. It outlives the
  * agent, and is found again by its session and by two marks in its environment. */
-#include <errno.h>
-#include <event2/event.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "agent/runtimes/launch.h"
+#include "agent/runtimes/pidset.h"
 #include "agent/runtimes/runtime.h"
 #include "agent/world/procs.h"
-#include "base/check.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -23,84 +18,15 @@
 #define BOOT_SIZE 40
 #define KILL_ROUNDS 4 /* scans until nothing new is found that was born meanwhile */
 
-struct watched {
-	pid_t pid;
-	int pidfd;
-	struct event *ended;
-	bool is_seen; /* by the scan under way */
-};
-
 struct ag_instance {
-	struct event_base *base;
 	const struct ag_settings *settings;
 	void (*changed)(void *arg);
 	void *arg;
 	char marks[2][AG_PATH_SIZE + 32];
 	pid_t session;	 /* of the last start, while no other can have its number; 0: none */
 	bool had_unseen; /* at the last scan */
-	unsigned count;
-	struct watched watched[AG_PIDS_MAX];
+	struct ag_pidset *alive;
 };
-
-static void
-log_end(pid_t pid, int status)
-{
-	if (WIFSIGNALED(status))
-		fm_log(FM_LOG_NOTICE, "application process ended", "pid=%d signal=%d", (int)pid,
-		       WTERMSIG(status));
-	else
-		fm_log(FM_LOG_NOTICE, "application process ended", "pid=%d code=%d", (int)pid,
-		       WEXITSTATUS(status));
-}
-
-static void
-on_ended(evutil_socket_t fd, short what, void *arg)
-{
-	struct ag_instance *in = arg;
-
-	(void)fd;
-	(void)what;
-	in->changed(in->arg);
-}
-
-static void
-watch(struct ag_instance *in, pid_t pid)
-{
-	struct watched *w = &in->watched[in->count];
-
-	if (in->count == AG_PIDS_MAX) return;
-	w->pid = pid;
-	w->is_seen = true;
-	w->pidfd = pidfd_open(pid, 0);
-	if (w->pidfd < 0) return;
-	w->ended = event_new(in->base, w->pidfd, EV_READ, on_ended, in);
-	CHECK(w->ended && event_add(w->ended, NULL) == 0);
-	in->count++;
-}
-
-static void
-unwatch(struct ag_instance *in, unsigned i)
-{
-	struct watched *w = &in->watched[i];
-	int status;
-
-	/* Not our child after a restart of the agent: init buries it then. */
-	if (!w->is_seen && waitpid(w->pid, &status, WNOHANG) == w->pid) log_end(w->pid, status);
-	event_free(w->ended);
-	fm_closep(&w->pidfd);
-	*w = in->watched[--in->count];
-}
-
-static bool
-is_watched(struct ag_instance *in, pid_t pid)
-{
-	for (unsigned i = 0; i < in->count; i++) {
-		if (in->watched[i].pid != pid) continue;
-		in->watched[i].is_seen = true;
-		return true;
-	}
-	return false;
-}
 
 static void
 find(struct ag_instance *in, struct ag_pids *pids)
@@ -108,11 +34,7 @@ find(struct ag_instance *in, struct ag_pids *pids)
 	const char *const marks[2] = { in->marks[0], in->marks[1] };
 
 	ag_procs_find(marks, in->session, pids);
-	for (unsigned i = 0; i < in->count; i++) in->watched[i].is_seen = false;
-	for (unsigned i = 0; i < pids->count; i++)
-		if (!is_watched(in, pids->pids[i])) watch(in, pids->pids[i]);
-	for (unsigned i = in->count; i-- > 0;)
-		if (!in->watched[i].is_seen) unwatch(in, i);
+	ag_pidset_update(in->alive, pids);
 	/* An empty session's number may be given to somebody else. */
 	if (pids->count == 0) in->session = 0;
 }
@@ -172,7 +94,6 @@ process_open(struct event_base *base, const struct ag_settings *settings,
 {
 	struct ag_instance *in = fm_new(struct ag_instance, 1);
 
-	in->base = base;
 	in->settings = settings;
 	in->changed = changed;
 	in->arg = arg;
@@ -180,6 +101,7 @@ process_open(struct event_base *base, const struct ag_settings *settings,
 	(void)FM_FORMAT(in->marks[0], "FERMATA_NODE=%s", settings->node);
 	(void)FM_FORMAT(in->marks[1], "FERMATA_AGENT=%s", settings->state_dir);
 	in->session = read_session(in);
+	in->alive = ag_pidset_new(base, changed, arg);
 	return in;
 }
 
@@ -187,7 +109,7 @@ static void
 process_close(struct ag_instance *in)
 {
 	if (!in) return;
-	while (in->count > 0) unwatch(in, in->count - 1);
+	ag_pidset_free(in->alive);
 	free(in);
 }
 
@@ -199,7 +121,7 @@ process_start(struct ag_instance *in, const char *release, enum fm_start_mode mo
 
 	if (pid < 0) return -1;
 	in->session = pid;
-	watch(in, pid);
+	ag_pidset_add(in->alive, pid);
 	write_session(in, pid);
 	fm_log(FM_LOG_NOTICE, "application started", "release=%s mode=%s pid=%d", release,
 	       fm_start_mode_name(mode), (int)pid);
@@ -214,15 +136,14 @@ send_all(struct ag_instance *in, int signal)
 	struct ag_pids pids;
 
 	find(in, &pids);
-	for (unsigned i = 0; i < in->count; i++)
-		(void)pidfd_send_signal(in->watched[i].pidfd, signal, NULL, 0);
+	ag_pidset_send(in->alive, signal);
 }
 
 static void
 process_signal(struct ag_instance *in, enum ag_signal signal)
 {
 	fm_log(FM_LOG_NOTICE, "application is told to end", "signal=%s processes=%u",
-	       signal == AG_TERM ? "TERM" : "KILL", in->count);
+	       signal == AG_TERM ? "TERM" : "KILL", ag_pidset_count(in->alive));
 	if (signal == AG_TERM) {
 		send_all(in, SIGTERM);
 		return;

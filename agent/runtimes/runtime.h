@@ -21,13 +21,18 @@ struct ag_runtime {
 				    void (*changed)(void *arg), void *arg);
 	/* The application lives on. */
 	void (*close)(struct ag_instance *instance);
+	/* 0: its process is there. 1: under way, started() tells. -1 with err: nothing was started. */
 	int (*start)(struct ag_instance *instance, const char *release, enum fm_start_mode mode,
 		     struct fm_err *err);
+	/* What became of a start that was under way, asked after each changed(): as start(). May be
+	 * NULL if no start ever is. The runtime has a limit for it. */
+	int (*started)(struct ag_instance *instance, struct fm_err *err);
 	void (*signal)(struct ag_instance *instance, enum ag_signal signal);
 	/* Everything alive, counted anew; strange: what else is in the way, or "". */
 	unsigned (*scan)(struct ag_instance *instance, char *strange, size_t size);
 };
 
 extern const struct ag_runtime ag_runtime_process;
+extern const struct ag_runtime ag_runtime_systemd;
 
 #endif

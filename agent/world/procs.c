@@ -97,6 +97,14 @@ pid_of(const struct dirent *entry)
 }
 
 void
+ag_pids_add(struct ag_pids *pids, pid_t pid)
+{
+	for (unsigned i = 0; i < pids->count; i++)
+		if (pids->pids[i] == pid) return;
+	if (pids->count < AG_PIDS_MAX) pids->pids[pids->count++] = pid;
+}
+
+void
 ag_procs_find(const char *const marks[2], pid_t session, struct ag_pids *ret)
 {
 	_cleanup_dir_ DIR *dir = opendir("/proc");

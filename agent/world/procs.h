@@ -15,6 +15,9 @@ struct ag_pids {
 	pid_t pids[AG_PIDS_MAX];
 };
 
+/* Each once; what is too much is dropped. */
+void ag_pids_add(struct ag_pids *pids, pid_t pid);
+
 /* Whose environment has both entries ("NAME=value"), or whose session is this one (0: none). We are
  * never among them. More than AG_PIDS_MAX are cut: they are ended in turns. */
 void ag_procs_find(const char *const marks[2], pid_t session, struct ag_pids *ret);

@@ -103,7 +103,7 @@ class Agent(Daemon):
             "limits": {}, "tls": {},
         }
         for section, values in options.items():
-            sections[section].update(values)
+            sections.setdefault(section, {}).update(values)
         write_ini(self.ini, sections)
 
 
