@@ -20,7 +20,8 @@ static const struct co_step page_off_steps[] = {
 const struct co_procedure co_page_on = {
 	.name = "page on",
 	.says = "show visitors the maintenance page",
-	.command = "restart",
+	.then = "fermata page off",
+	.command = "maintenance",
 	.prepare = co_prepare,
 	.steps = page_on_steps,
 };
@@ -28,7 +29,7 @@ const struct co_procedure co_page_on = {
 const struct co_procedure co_page_off = {
 	.name = "page off",
 	.says = "let visitors in again",
-	.command = "restart",
+	.command = "maintenance",
 	.prepare = co_prepare,
 	.steps = page_off_steps,
 };

@@ -16,7 +16,8 @@ static const struct co_step stop_steps[] = {
 const struct co_procedure co_stop = {
 	.name = "stop",
 	.says = "stop the cluster; visitors see the page",
-	.command = "restart",
+	.then = "fermata startup",
+	.command = "maintenance",
 	.prepare = co_prepare,
 	.steps = stop_steps,
 };

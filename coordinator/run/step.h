@@ -124,8 +124,9 @@ struct co_procedure {
 	const char *command;		/* NocoBase's word for it, for open tabs */
 	const struct co_step *steps;	/* ends with name NULL */
 	const struct co_step *recovery; /* NULL: nothing is ever taken back */
-	bool opens;			/* at its good end visitors are served */
-	bool goes_back;			/* its steps go to an older state: names its end */
+	const char *then; /* what undoes its good end, as it is typed; NULL: nothing must */
+	bool opens;	  /* at its good end visitors are served */
+	bool goes_back;	  /* its steps go to an older state: names its end */
 };
 
 extern const struct co_procedure *const co_procedures[]; /* ends with NULL */

@@ -53,6 +53,7 @@ static void
 tell_ended(const struct co_state *state, char *text, size_t size, char *next, size_t next_size)
 {
 	const struct co_run *run = &state->run;
+	const struct co_procedure *procedure = co_procedure_find(run->procedure);
 	const char *why = fm_is_empty(run->why) ? "" : run->why;
 
 	switch (run->end) {
@@ -60,6 +61,7 @@ tell_ended(const struct co_state *state, char *text, size_t size, char *next, si
 	case CO_END_DONE:
 		fm_format(text, size, "%s is done; the cluster is on %s. %s", run->procedure,
 			  state->version, visitors(state));
+		if (procedure && procedure->then) fm_copy(next, next_size, procedure->then);
 		return;
 	case CO_END_REFUSED:
 		fm_format(text, size, "%s was refused and nothing was touched: %s", run->procedure,
@@ -70,8 +72,10 @@ tell_ended(const struct co_state *state, char *text, size_t size, char *next, si
 		fm_format(
 			text, size,
 			"%s was taken back; the cluster is as it was, on %s. %s Nothing was lost: "
-			"nobody could write meanwhile.%s%s",
+			"%s.%s%s",
 			run->procedure, run->from, visitors(state),
+			run->closed_ms ? "nobody could write meanwhile"
+				       : "the gates were never closed",
 			fm_is_empty(why) ? "" : " It failed because: ", why);
 		fm_format(next, next_size, "fermata show %llu", (unsigned long long)run->number);
 		return;

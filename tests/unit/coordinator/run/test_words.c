@@ -1,4 +1,6 @@
 /* What a person may say to a run, when, and what comes of it. */
+#include <string.h>
+
 #include "tests/unit/test.h"
 
 #include "base/text.h"
@@ -185,6 +187,50 @@ test_maintenance_is_held_and_ended(void **state)
 	assert_int_equal(co_core_state(w->core)->gate.mode, FM_GATE_OPEN);
 }
 
+static const char *
+told(struct run_world *w, const char **ret_next)
+{
+	static char text[FM_TEXT_SIZE], next[FM_TEXT_SIZE];
+
+	co_core_tell(w->core, text, sizeof(text), next, sizeof(next));
+	if (ret_next) *ret_next = next;
+	return text;
+}
+
+static void
+test_a_good_end_that_leaves_the_page_says_what_ends_it(void **state)
+{
+	struct run_world *w = *state;
+	const char *next = NULL;
+
+	assert_int_equal(run_world_begin(w, "page on", "", false), 0);
+	for (unsigned i = 0; i < 10; i++) run_world_obey(w);
+	assert_int_equal(run_world_run(w)->end, CO_END_DONE);
+	(void)told(w, &next);
+	assert_string_equal(next, "fermata page off");
+	assert_int_equal(run_world_begin(w, "page off", "", false), 0);
+	for (unsigned i = 0; i < 10; i++) run_world_obey(w);
+	(void)told(w, &next);
+	assert_string_equal(next, "");
+}
+
+static void
+test_what_was_not_lost_has_its_true_reason(void **state)
+{
+	struct run_world *w = *state;
+
+	assert_int_equal(run_world_begin(w, "upgrade", "2.2.16", true), 0);
+	run_world_until(w, "fetch");
+	assert_int_equal(say(w, CO_VERB_ABORT), 0);
+	assert_null(strstr(told(w, NULL), "nobody could write"));
+	assert_int_equal(run_world_begin(w, "upgrade", "2.2.16", false), 0);
+	run_world_until(w, "approve");
+	assert_int_equal(say(w, CO_VERB_REJECT), 0);
+	for (unsigned i = 0; i < 40; i++) run_world_obey(w);
+	assert_int_equal(run_world_run(w)->end, CO_END_ROLLED_BACK);
+	assert_non_null(strstr(told(w, NULL), "nobody could write"));
+}
+
 int
 main(void)
 {
@@ -200,6 +246,8 @@ main(void)
 		T(test_retry_is_a_new_try),
 		T(test_a_halted_run_can_be_rolled_back_or_given_up),
 		T(test_maintenance_is_held_and_ended),
+		T(test_a_good_end_that_leaves_the_page_says_what_ends_it),
+		T(test_what_was_not_lost_has_its_true_reason),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
