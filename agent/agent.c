@@ -196,11 +196,15 @@ static void
 scan_now(struct ag_agent *agent)
 {
 	const struct fm_agent_report *report = ag_core_report(agent->core);
+	const struct ag_runtime *runtime = agent->runtime;
 	char strange[FM_TEXT_SIZE] = "";
-	unsigned alive = agent->runtime->scan(agent->instance, strange, sizeof(strange));
+	unsigned alive = runtime->scan(agent->instance, strange, sizeof(strange));
 
 	if (agent->spawning) look_at_spawn(agent);
-	ag_on_processes(agent->core, alive, strange, fm_mono_now());
+	if (runtime->is_blind && runtime->is_blind(agent->instance, strange, sizeof(strange)))
+		ag_on_unseen(agent->core, strange, fm_mono_now());
+	else
+		ag_on_processes(agent->core, alive, strange, fm_mono_now());
 	settle(agent);
 	add_in(agent->scan, report->app == FM_APP_READY ? SCAN_READY_MS
 			    : alive > 0			? SCAN_BUSY_MS
@@ -221,6 +225,7 @@ on_processes_changed(void *arg)
 	struct ag_agent *agent = arg;
 
 	event_active(agent->scan, 0, 0);
+	event_active(agent->disk, 0, 0);
 }
 
 static void
@@ -228,9 +233,9 @@ disk_now(struct ag_agent *agent)
 {
 	struct ag_disk disk;
 
-	ag_disk_scan(agent->settings->root, &disk);
-	ag_on_disk(agent->core, disk.current, disk.count,
-		   (const char(*)[FM_VERSION_SIZE])disk.releases, fm_mono_now());
+	if (agent->runtime->releases(agent->instance, &disk))
+		ag_on_disk(agent->core, disk.current, disk.count,
+			   (const char(*)[FM_VERSION_SIZE])disk.releases, fm_mono_now());
 	settle(agent);
 	add_in(agent->disk, DISK_EVERY_MS);
 }
@@ -395,8 +400,7 @@ make_world(struct ag_agent *agent)
 	static const struct ag_worker_calls worker_calls = { on_job_progress, on_job_done };
 	const struct ag_settings *s = agent->settings;
 
-	agent->runtime = strcmp(s->runtime, "systemd") == 0 ? &ag_runtime_systemd
-							    : &ag_runtime_process;
+	agent->runtime = ag_runtime_of(s);
 	agent->instance = agent->runtime->open(agent->base, s, on_processes_changed, agent);
 	agent->probe = ag_probe_new(agent->base, s->host, s->port, s->probe_ms, on_probed, agent);
 	agent->looker = ag_looker_new(agent->base, s, on_looked, agent);

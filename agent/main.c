@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "agent/agent.h"
-#include "agent/runtimes/unit_admin.h"
+#include "agent/runtimes/runtime.h"
 #include "agent/work/work.h"
 #include "base/log.h"
 #include "base/options.h"
@@ -141,18 +141,13 @@ run(const struct ag_settings *settings)
 	return status;
 }
 
-static bool
-has_unit(const struct ag_settings *settings)
-{
-	return strcmp(settings->runtime, "systemd") == 0;
-}
-
 static int
 check(const struct ag_settings *settings, const char *config)
 {
+	const struct ag_runtime *runtime = ag_runtime_of(settings);
 	struct fm_err err;
 
-	if (has_unit(settings) && ag_unit_admin_check(settings, &err) < 0) {
+	if (runtime->inspect && runtime->inspect(settings, &err) < 0) {
 		(void)fprintf(stderr, "%s: %s\n", config, err.text);
 		return EXIT_USAGE;
 	}
@@ -163,19 +158,21 @@ check(const struct ag_settings *settings, const char *config)
 static int
 let_go(const struct ag_settings *settings)
 {
+	const struct ag_runtime *runtime = ag_runtime_of(settings);
+	char held[AG_PATH_SIZE];
 	struct fm_err err;
 
-	if (!has_unit(settings)) {
-		(void)puts("nothing is held: runtime is not systemd");
+	if (!runtime->let_go) {
+		(void)printf("nothing is held: runtime is %s\n", runtime->name);
 		return EXIT_SUCCESS;
 	}
-	if (ag_unit_admin_let_go(settings, &err) < 0) {
+	if (runtime->let_go(settings, held, sizeof(held), &err) < 0) {
 		(void)fprintf(stderr, "fermata-agent: %s\n", err.text);
 		return EXIT_FAILURE;
 	}
 	(void)printf("%s is not held any more; what runs goes on. An agent that starts takes it "
 		     "again.\n",
-		     settings->unit);
+		     held);
 	return EXIT_SUCCESS;
 }
 

@@ -1,6 +1,5 @@
 #include "agent/settings.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <pwd.h>
@@ -8,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/runtimes/runtime.h"
 #include "agent/world/dotenv.h"
 #include "base/cleanup.h"
 #include "base/text.h"
@@ -41,8 +41,9 @@ struct reading {
 };
 
 __attribute__((format(printf, 2, 3))) static void
-fault(struct reading *r, const char *fmt, ...)
+fault(void *arg, const char *fmt, ...)
 {
+	struct reading *r = arg;
 	char text[400], line[600];
 	va_list args;
 
@@ -116,34 +117,31 @@ split_url(struct ag_settings *s)
 }
 
 static void
-find_url(struct ag_settings *s, const struct ag_dotenv *env, struct reading *r)
+find_url(struct ag_settings *s, const struct ag_dotenv *env)
 {
 	const char *host = ag_dotenv_get(env, "APP_HOST"), *port = ag_dotenv_get(env, "APP_PORT");
 
-	if (!s->url[0]) {
-		/* nocobase: without APP_HOST it listens everywhere. */
-		if (!host[0] || strcmp(host, "0.0.0.0") == 0) host = "127.0.0.1";
-		(void)FM_FORMAT(s->url, "http://%s:%s", host, port[0] ? port : "13000");
-	}
-	if (!split_url(s)) fault(r, "url %s is not http://host:port", s->url);
+	/* nocobase: without APP_HOST it listens everywhere. */
+	if (!host[0] || strcmp(host, "0.0.0.0") == 0) host = "127.0.0.1";
+	(void)FM_FORMAT(s->url, "http://%s:%s", host, port[0] ? port : "13000");
+}
+
+static void
+read_env_file(struct ag_settings *s, struct reading *r)
+{
+	_cleanup_(ag_dotenv_done) struct ag_dotenv env;
+	struct fm_err why;
+
+	if (ag_dotenv_read(&env, s->env_file, &why) < 0)
+		fault(r, "env_file: %s", why.text);
+	else if (!s->url[0])
+		find_url(s, &env);
 }
 
 static void
 default_path(char *dst, size_t size, const char *folder, const char *name)
 {
 	if (!dst[0]) (void)fm_format(dst, size, "%s/%s", folder, name);
-}
-
-/* Part of a path and of systemd's own files: nothing in it may mean something there. */
-static bool
-is_unit(const char *name)
-{
-	size_t len = strlen(name), stem = len > 8 ? len - 8 : 0;
-
-	if (stem == 0 || name[0] == '.' || strcmp(name + stem, ".service") != 0) return false;
-	for (const char *at = name; *at; at++)
-		if (!isalnum((unsigned char)*at) && !strchr(":_.@-", *at)) return false;
-	return true;
 }
 
 static void
@@ -160,9 +158,6 @@ ag_settings_read(struct ag_settings *s, const char *path, void (*say)(void *arg,
 {
 	struct reading r = { .say = say, .arg = arg, .path = path, .err = err };
 	_cleanup_free_ char *absolute = realpath(path, NULL);
-	struct ag_dotenv env;
-	struct fm_err why;
-
 	memset(s, 0, sizeof(*s));
 	if (fm_options_read(ag_options, s, path, NULL, say, arg, err) < 0) return -1;
 	if (!FM_COPY(s->config, absolute ? absolute : path)) fault(&r, "its path is too long");
@@ -172,12 +167,9 @@ ag_settings_read(struct ag_settings *s, const char *path, void (*say)(void *arg,
 	default_path(s->snapshots, sizeof(s->snapshots), s->state_dir, "snapshots");
 	find_dbjob(s, &r);
 	find_user(s, &r);
-	if (ag_dotenv_read(&env, s->env_file, &why) < 0)
-		fault(&r, "env_file: %s", why.text);
-	else
-		find_url(s, &env, &r);
-	ag_dotenv_done(&env);
-	if (!is_unit(s->unit)) fault(&r, "unit %s is not the name of a service", s->unit);
-	if (access(s->root, R_OK | X_OK) < 0) fault(&r, "root %s: %s", s->root, strerror(errno));
+	ag_runtime_of(s)->check(s, fault, &r);
+	if (s->env_file[0]) read_env_file(s, &r);
+	default_path(s->env_file, sizeof(s->env_file), s->state_dir, "container.env");
+	if (s->url[0] && !split_url(s)) fault(&r, "url %s is not http://host:port", s->url);
 	return r.faults ? -1 : 0;
 }

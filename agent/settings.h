@@ -42,6 +42,10 @@ struct ag_settings {
 
 extern const struct fm_opt ag_options[];
 
+/* One fault, without the name of the file. */
+typedef void ag_settings_fault(void *arg, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
 /* Reads the file, fills the defaults that depend on others, and looks at what it names. All faults
  * go to say (may be NULL). */
 int ag_settings_read(struct ag_settings *settings, const char *path,

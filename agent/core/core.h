@@ -40,6 +40,7 @@ struct ag_core {
 	char releases[FM_RELEASES_MAX][FM_VERSION_SIZE];
 	unsigned alive;
 	char strange[FM_TEXT_SIZE];
+	char unseen[FM_TEXT_SIZE]; /* why the processes are not known, if the world has said so */
 
 	/* The application: one question (probe or look) or start at a time. */
 	bool spawning, probing, looking;

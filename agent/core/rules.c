@@ -250,6 +250,12 @@ when_always(struct ag_core *core)
 /* ---- more ---- */
 
 static const char *
+more_unseen(struct ag_core *core)
+{
+	return core->unseen;
+}
+
+static const char *
 more_count(struct ag_core *core)
 {
 	FM_FORMAT(core->scratch, "%u process%s", core->alive, core->alive == 1 ? "" : "es");
@@ -332,7 +338,7 @@ more_stuck(struct ag_core *core)
 #define DOES(name) ag_act_##name
 const struct ag_rule ag_rules[] = {
 /*  when            is        does            says, and more */
-ROW(blind,          UNKNOWN,  NULL,           "looks at the disk and the processes", NULL),
+ROW(blind,          UNKNOWN,  NULL,           "looks at the disk and the processes", more_unseen),
 ROW(start_unwanted, STOPPING, NULL,           "waits for the start under way, to end it", NULL),
 ROW(spawning,       STARTING, NULL,           "starts the process", NULL),
 ROW(unkillable,     FAILED,   DOES(kill_again), "cannot be killed", more_count),

@@ -222,10 +222,23 @@ ag_on_processes(struct ag_core *core, unsigned alive, const char *strange, struc
 	FM_COPY(core->strange, strange);
 	if (alive == 0 && !core->stopping && !core->spawning && core->memory.running[0]) {
 		if (is_first)
-			FM_COPY(core->crash_text, "it ended while this agent was away");
+			FM_COPY(core->crash_text, core->unseen[0]
+							  ? "it ended while it could not be seen"
+							  : "it ended while this agent was away");
 		else if (had)
 			note_death(core);
 	}
+	core->unseen[0] = '\0';
+	step(core);
+}
+
+void
+ag_on_unseen(struct ag_core *core, const char *why, struct fm_mono now)
+{
+	set_now(core, now);
+	if (core->processes_known) ag_forget_answers(core);
+	core->processes_known = false;
+	FM_COPY(core->unseen, fm_is_empty(why) ? "?" : why);
 	step(core);
 }
 

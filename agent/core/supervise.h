@@ -112,6 +112,9 @@ void ag_on_disk(struct ag_core *core, const char *current, unsigned count,
 /* Number of live processes of the application; by pidfd and by scan. strange: what else was found
  * (a foreign process on the port, a second copy), for people, or "". */
 void ag_on_processes(struct ag_core *core, unsigned alive, const char *strange, struct fm_mono now);
+/* It cannot be seen whether anything is alive (the engine that runs it is away); why, for people.
+ * Until the next ag_on_processes() nothing is done and nothing is proved. */
+void ag_on_unseen(struct ag_core *core, const char *why, struct fm_mono now);
 void ag_on_spawned(struct ag_core *core, bool ok, const char *why, struct fm_mono now);
 void ag_on_probe(struct ag_core *core, enum ag_health health, const char *text, struct fm_mono now);
 void ag_on_look(struct ag_core *core, const struct ag_look *look, struct fm_mono now);

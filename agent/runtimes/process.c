@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/runtimes/folder.h"
 #include "agent/runtimes/launch.h"
 #include "agent/runtimes/pidset.h"
 #include "agent/runtimes/runtime.h"
@@ -88,6 +89,13 @@ read_session(const struct ag_instance *in)
 	return born && strcmp(found, boot) == 0 && ag_procs_born(pid) == born ? pid : 0;
 }
 
+static bool
+process_releases(struct ag_instance *in, struct ag_disk *ret)
+{
+	ag_disk_scan(in->settings->root, ret);
+	return true;
+}
+
 static struct ag_instance *
 process_open(struct event_base *base, const struct ag_settings *settings,
 	     void (*changed)(void *arg), void *arg)
@@ -163,4 +171,9 @@ const struct ag_runtime ag_runtime_process = {
 	.start = process_start,
 	.signal = process_signal,
 	.scan = process_scan,
+	.releases = process_releases,
+	.check = ag_folder_check,
+	.fetch = ag_folder_fetch,
+	.link = ag_folder_link,
+	.sweep = ag_folder_sweep,
 };

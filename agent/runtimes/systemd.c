@@ -7,11 +7,13 @@
 #include <string.h>
 
 #include "agent/runtimes/bus.h"
+#include "agent/runtimes/folder.h"
 #include "agent/runtimes/hold.h"
 #include "agent/runtimes/launch.h"
 #include "agent/runtimes/pidset.h"
 #include "agent/runtimes/runtime.h"
 #include "agent/runtimes/unit.h"
+#include "agent/runtimes/unit_admin.h"
 #include "agent/world/cgroup.h"
 #include "agent/world/disk.h"
 #include "agent/world/procs.h"
@@ -442,6 +444,20 @@ systemd_signal(struct ag_instance *in, enum ag_signal signal)
 	in->changed(in->arg);
 }
 
+static bool
+systemd_releases(struct ag_instance *in, struct ag_disk *ret)
+{
+	ag_disk_scan(in->settings->root, ret);
+	return true;
+}
+
+static void
+systemd_check(struct ag_settings *s, ag_settings_fault *fault, void *arg)
+{
+	if (!ag_unit_is_name(s->unit)) fault(arg, "unit %s is not the name of a service", s->unit);
+	ag_folder_check(s, fault, arg);
+}
+
 const struct ag_runtime ag_runtime_systemd = {
 	.name = "systemd",
 	.open = systemd_open,
@@ -450,4 +466,11 @@ const struct ag_runtime ag_runtime_systemd = {
 	.started = systemd_started,
 	.signal = systemd_signal,
 	.scan = systemd_scan,
+	.releases = systemd_releases,
+	.check = systemd_check,
+	.inspect = ag_unit_admin_check,
+	.let_go = ag_unit_admin_let_go,
+	.fetch = ag_folder_fetch,
+	.link = ag_folder_link,
+	.sweep = ag_folder_sweep,
 };

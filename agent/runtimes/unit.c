@@ -1,5 +1,6 @@
 #include "agent/runtimes/unit.h"
 
+#include <ctype.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,6 +161,18 @@ read_all(sd_bus *link, const char *path, const char *interface, struct ag_unit *
 
 	if (r >= 0) r = read_properties(answer, unit);
 	return r < 0 ? ag_bus_fail(err, r, &error, "ask systemd about the unit") : 0;
+}
+
+/* Part of a path and of systemd's own files: nothing in it may mean something there. */
+bool
+ag_unit_is_name(const char *name)
+{
+	size_t len = strlen(name), stem = len > 8 ? len - 8 : 0;
+
+	if (stem == 0 || name[0] == '.' || strcmp(name + stem, ".service") != 0) return false;
+	for (const char *at = name; *at; at++)
+		if (!isalnum((unsigned char)*at) && !strchr(":_.@-", *at)) return false;
+	return true;
 }
 
 bool

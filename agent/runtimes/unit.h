@@ -25,6 +25,8 @@ struct ag_unit {
 	bool remain_after_exit, need_reload;
 };
 
+/* A service's name that means nothing more in a path or in systemd's own files. */
+bool ag_unit_is_name(const char *name);
 /* Where the bus has it. false: no unit can have this name. */
 bool ag_unit_path(const char *name, char *dst, size_t size);
 

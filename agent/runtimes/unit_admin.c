@@ -46,13 +46,14 @@ is_agent_there(const struct ag_settings *s)
 }
 
 int
-ag_unit_admin_let_go(const struct ag_settings *s, struct fm_err *err)
+ag_unit_admin_let_go(const struct ag_settings *s, char *held, size_t size, struct fm_err *err)
 {
 	_cleanup_(sd_bus_flush_close_unrefp) sd_bus *link = NULL;
 	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 	struct ag_hold hold;
 	int r;
 
+	(void)fm_copy(held, size, s->unit);
 	if (!ag_hold_name(&hold, s))
 		return fm_fail(err, FM_ERR_CONFIG, 0, "unit %s: too long", s->unit);
 	if (is_agent_there(s))

@@ -10,6 +10,7 @@
 int ag_unit_admin_check(const struct ag_settings *settings, struct fm_err *err);
 /* The unit is anybody's again: what holds it is removed, and systemd reloads. The application lives
  * on. */
-int ag_unit_admin_let_go(const struct ag_settings *settings, struct fm_err *err);
+int ag_unit_admin_let_go(const struct ag_settings *settings, char *held, size_t size,
+			 struct fm_err *err);
 
 #endif

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/runtimes/folder.h"
 #include "agent/work/tree.h"
 #include "agent/work/work.h"
 #include "agent/world/disk.h"
@@ -126,8 +127,8 @@ put_in_place(const struct fetching *f, const char *releases, const char *version
 }
 
 int
-ag_work_fetch(const struct ag_settings *s, const char *version, struct ag_done *ret,
-	      struct fm_err *err)
+ag_folder_fetch(const struct ag_settings *s, const char *version, struct ag_done *ret,
+		struct fm_err *err)
 {
 	struct fetching f = { .settings = s };
 	char releases[AG_PATH_SIZE + 16], there[FM_VERSION_SIZE];

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "agent/runtimes/folder.h"
+#include "agent/runtimes/runtime.h"
 #include "agent/work/tree.h"
 #include "agent/work/work.h"
 #include "agent/world/disk.h"
@@ -40,9 +42,9 @@ remove_below(const char *folder, const char *name, struct fm_err *err)
 }
 
 /* A folder whose name is no version is not ours. */
-static int
-sweep_releases(const struct ag_settings *s, const char *const *keep, struct ag_done *ret,
-	       struct fm_err *err)
+int
+ag_folder_sweep(const struct ag_settings *s, const char *const *keep, struct ag_done *ret,
+		struct fm_err *err)
 {
 	char folder[2 * AG_PATH_SIZE];
 	_cleanup_(close_dirp) DIR *dir = NULL;
@@ -127,7 +129,7 @@ ag_work_sweep(const struct ag_settings *s, const char *const *keep, const char *
 	      struct ag_done *ret, struct fm_err *err)
 {
 	ret->text[0] = '\0';
-	if (sweep_releases(s, keep, ret, err) < 0) return -1;
+	if (ag_runtime_of(s)->sweep(s, keep, ret, err) < 0) return -1;
 	if (sweep_snapshots(s, keep_id, err) < 0) return -1;
 	if (remove_below(s->storage, AG_STORAGE_NEW, err) < 0) return -1;
 	return remove_below(s->storage, AG_STORAGE_REPLACED, err);

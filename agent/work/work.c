@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/runtimes/runtime.h"
 #include "base/text.h"
 
 #define LOCK_TRIES 100
@@ -71,7 +72,15 @@ run_fetch(const struct ag_settings *s, int argc, char **argv, struct ag_done *re
 	  struct fm_err *err)
 {
 	(void)argc;
-	return ag_work_fetch(s, argv[0], ret, err);
+	return ag_runtime_of(s)->fetch(s, argv[0], ret, err);
+}
+
+static int
+run_link(const struct ag_settings *s, int argc, char **argv, struct ag_done *ret,
+	 struct fm_err *err)
+{
+	(void)argc;
+	return ag_runtime_of(s)->link(s, argv[0], ret, err);
 }
 
 static int
@@ -104,10 +113,8 @@ static const struct {
 	int (*run)(const struct ag_settings *s, int argc, char **argv, struct ag_done *ret,
 		   struct fm_err *err);
 } kinds[] = {
-	{ "fetch", 1, run_fetch },
-	{ "snapshot", 1, run_snapshot },
-	{ "restore", 2, run_restore },
-	{ "sweep", 2, run_sweep },
+	{ "fetch", 1, run_fetch },     { "link", 1, run_link },	  { "snapshot", 1, run_snapshot },
+	{ "restore", 2, run_restore }, { "sweep", 2, run_sweep },
 };
 
 static int
@@ -125,12 +132,14 @@ run(const struct ag_settings *s, int argc, char **argv, struct ag_done *ret, str
 }
 
 int
-ag_work_main(const struct ag_settings *s, int argc, char **argv)
+ag_work_main(struct ag_settings *s, int argc, char **argv)
 {
+	const struct ag_runtime *runtime = ag_runtime_of(s);
 	struct ag_done done = { .bytes = 0 };
 	struct fm_err err;
 
-	if (run(s, argc, argv, &done, &err) == 0) {
+	if ((!runtime->prepare || runtime->prepare(s, &err) == 0) &&
+	    run(s, argc, argv, &done, &err) == 0) {
 		(void)printf("done %llu %s\n", (unsigned long long)done.bytes, done.text);
 		return fflush(stdout) == 0 ? 0 : 1;
 	}

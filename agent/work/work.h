@@ -1,5 +1,5 @@
-/* work.h - work that blocks: fetching a release, a snapshot of the storage and its restore,
- * sweeping. It is done by a child of the agent, which is the same program started with --work; what
+/* work.h - work that blocks: fetching a release and switching to it, a snapshot of the storage and
+ * its restore, sweeping. It is done by a child of the agent, which is the same program started with --work; what
  * it says on its standard output is read by agent/world/worker.c:
  *   progress TEXT      any number of times
  *   done BYTES TEXT    or
@@ -30,19 +30,17 @@ struct ag_done {
 };
 
 /* argc/argv: kind and its arguments. Exit status. */
-int ag_work_main(const struct ag_settings *settings, int argc, char **argv);
+int ag_work_main(struct ag_settings *settings, int argc, char **argv);
 
 __attribute__((format(printf, 1, 2))) void ag_work_say(const char *fmt, ...);
 
-int ag_work_fetch(const struct ag_settings *s, const char *version, struct ag_done *ret,
-		  struct fm_err *err);
 int ag_work_snapshot(const struct ag_settings *s, const char *id, struct ag_done *ret,
 		     struct fm_err *err);
 /* serial: of this restore; a second one of the same snapshot is another. */
 int ag_work_restore(const struct ag_settings *s, const char *id, const char *serial,
 		    struct ag_done *ret, struct fm_err *err);
-/* keep: releases, ends with NULL; what `current` names is kept besides. keep_id: a snapshot that
- * stays whatever its age, or "". */
+/* Releases go by the runtime. keep: those that stay, ends with NULL. keep_id: a snapshot that stays
+ * whatever its age, or "". */
 int ag_work_sweep(const struct ag_settings *s, const char *const *keep, const char *keep_id,
 		  struct ag_done *ret, struct fm_err *err);
 

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "agent/world/disk.h"
 #include "base/check.h"
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -142,17 +141,6 @@ start_child(struct ag_worker *worker, const char *const *args, size_t count, lon
 }
 
 static void
-begin_link(struct ag_worker *worker, const char *release)
-{
-	struct fm_err err;
-
-	if (ag_disk_link(worker->settings->root, release, &err) < 0)
-		settle(worker, false, err.text);
-	else
-		settle(worker, true, release);
-}
-
-static void
 begin_sweep(struct ag_worker *worker, const struct fm_agent_ask *ask, const char *running)
 {
 	const char *args[FM_RELEASES_MAX + 6] = { "sweep", ask->snapshot };
@@ -205,12 +193,10 @@ ag_worker_begin(struct ag_worker *worker, enum ag_job job, const char *what,
 	worker->killed_why = NULL;
 	fm_log(FM_LOG_INFO, "job begins", "job=%s what=%s", job_name(job), what);
 	switch (job) {
-	case AG_JOB_LINK:
-		begin_link(worker, what);
-		break;
 	case AG_JOB_FETCH:
 		start_child(worker, args, 2, worker->settings->fetch_ms);
 		break;
+	case AG_JOB_LINK:
 	case AG_JOB_SNAPSHOT:
 		start_child(worker, args, 2, worker->settings->storage_ms);
 		break;

@@ -1,5 +1,4 @@
-/* worker.h - the core's jobs: switching the link here, everything that blocks in a child
- * (agent/work/). One job at a time. */
+/* worker.h - the core's jobs, each in a child (agent/work/). One job at a time. */
 #ifndef AG_WORLD_WORKER_H
 #define AG_WORLD_WORKER_H
 

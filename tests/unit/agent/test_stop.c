@@ -409,6 +409,43 @@ test_none_leaves_it(void **state)
 	assert_int_equal(w->spawns, 1);
 }
 
+/* An engine that does not answer proves nothing, and nothing is done on a guess. */
+static void
+test_unseen_is_unknown(void **state)
+{
+	struct made_up *w = *state;
+
+	run_it(w);
+	ag_on_unseen(w->core, "the engine does not answer", w->now);
+	assert_int_equal(w->said.app, FM_APP_UNKNOWN);
+	assert_non_null(strstr(w->said.detail, "the engine does not answer"));
+	stop_it(w, 2);
+	made_up_pass(w, 60000);
+	assert_int_equal(w->terms, 0);
+	assert_int_equal(w->said.app, FM_APP_UNKNOWN);
+	made_up_processes(w, 1, "");
+	assert_int_equal(w->terms, 1);
+	made_up_processes(w, 0, "");
+	assert_int_equal(w->said.app, FM_APP_STOPPED);
+}
+
+/* What ended meanwhile is started again at once: it is no crash of the application. */
+static void
+test_ended_while_unseen(void **state)
+{
+	struct made_up *w = *state;
+	unsigned looks;
+
+	run_it(w);
+	looks = w->looks;
+	ag_on_unseen(w->core, "the engine does not answer", w->now);
+	made_up_processes(w, 0, "");
+	assert_int_equal(w->looks, looks + 1);
+	made_up_look(w, "2.2.15", 0);
+	assert_int_equal(w->spawns, 2);
+	assert_int_equal(w->mode, FM_START_PLAIN);
+}
+
 int
 main(void)
 {
@@ -432,6 +469,8 @@ main(void)
 		TEST(test_absent_release),
 		TEST(test_sweep),
 		TEST(test_none_leaves_it),
+		TEST(test_unseen_is_unknown),
+		TEST(test_ended_while_unseen),
 	};
 
 	return cmocka_run_group_tests_name("agent stop", tests, NULL, NULL);

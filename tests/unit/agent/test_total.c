@@ -153,6 +153,7 @@ agent_dies(struct made_up *w)
 	X(processes_one, ag_on_processes(w->core, 1, "", w->now))                  \
 	X(processes_foreign, ag_on_processes(w->core, 0, "pid 1", w->now))         \
 	X(processes_both, ag_on_processes(w->core, 1, "pid 1", w->now))            \
+	X(unseen, ag_on_unseen(w->core, "the engine is away", w->now))             \
 	X(ends_again, last_crash(w))                                               \
 	X(ends_unwritten, ends_unwritten(w))                                       \
 	X(spawned, ag_on_spawned(w->core, true, "", w->now))                       \

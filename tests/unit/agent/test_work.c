@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/runtimes/runtime.h"
 #include "agent/work/tree.h"
 #include "agent/work/work.h"
 #include "agent/world/sha256.h"
@@ -23,6 +24,7 @@ setup(void **state)
 {
 	if (folder_setup(state) < 0) return -1;
 	memset(&settings, 0, sizeof(settings));
+	FM_COPY(settings.runtime, "process");
 	FM_COPY(settings.root, folder_path("app"));
 	FM_COPY(settings.state_dir, folder_path("state"));
 	FM_COPY(settings.storage, folder_path("storage"));
@@ -273,20 +275,20 @@ test_fetch(void **state)
 	FM_COPY(settings.fetch_command,
 		"d=$FERMATA_RELEASE_DIR/node_modules/@nocobase/server; mkdir -p $d; echo working;"
 		" echo \"{\\\"version\\\":\\\"${SAY:-$FERMATA_VERSION}\\\"}\" >$d/package.json");
-	assert_int_equal(ag_work_fetch(&settings, "2.2.16", &done, &err), 0);
+	assert_int_equal(ag_runtime_of(&settings)->fetch(&settings, "2.2.16", &done, &err), 0);
 	assert_false(folder_has("app/releases/2.2.16/incomplete"));
 	assert_false(folder_has("app/releases/.fetch-2.2.16"));
 	assert_string_equal(folder_read("state/fetch.log"), "working\n");
 	/* It is there: nothing is fetched. */
 	FM_COPY(settings.fetch_command, "echo no route to the registry >&2; exit 1");
-	assert_int_equal(ag_work_fetch(&settings, "2.2.16", &done, &err), 0);
-	assert_int_equal(ag_work_fetch(&settings, "2.2.17", &done, &err), -1);
+	assert_int_equal(ag_runtime_of(&settings)->fetch(&settings, "2.2.16", &done, &err), 0);
+	assert_int_equal(ag_runtime_of(&settings)->fetch(&settings, "2.2.17", &done, &err), -1);
 	assert_non_null(strstr(err.text, "no route to the registry"));
 	assert_false(folder_has("app/releases/2.2.17"));
 	FM_COPY(settings.fetch_command,
 		"d=$FERMATA_RELEASE_DIR/node_modules/@nocobase/server; mkdir -p $d;"
 		" echo '{\"version\":\"2.2.16\"}' >$d/package.json");
-	assert_int_equal(ag_work_fetch(&settings, "2.2.18", &done, &err), -1);
+	assert_int_equal(ag_runtime_of(&settings)->fetch(&settings, "2.2.18", &done, &err), -1);
 	assert_non_null(strstr(err.text, "is 2.2.16, not 2.2.18"));
 	assert_false(folder_has("app/releases/2.2.18"));
 }

@@ -22,6 +22,7 @@ turning_setup(void **state)
 	turning_base = event_base_new();
 	memset(&turning_settings, 0, sizeof(turning_settings));
 	FM_COPY(turning_settings.node, "app1");
+	FM_COPY(turning_settings.runtime, "process");
 	FM_COPY(turning_settings.root, folder_path("app"));
 	FM_COPY(turning_settings.state_dir, folder_path("state"));
 	FM_COPY(turning_settings.node_dir, folder_path("state/run"));
