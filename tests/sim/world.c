@@ -125,7 +125,11 @@ begin(struct sim_world *w)
 static void
 person(struct sim_world *w, const struct sim_event *event)
 {
-	if (w->core == NULL) return;
+	/* Nobody is there to hear it: a person types it again. */
+	if (w->core == NULL) {
+		sim_later(w, 1000, *event);
+		return;
+	}
 	if (event->value != 0)
 		(void)co_operate(w->core, (enum co_verb)(event->value - 1), "sim",
 				 (struct fm_mono){ w->now }, NULL);
