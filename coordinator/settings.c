@@ -55,6 +55,12 @@ co_settings_config(const struct co_settings *settings, struct co_config *ret, st
 		return fm_wrap(err, "[cluster] nodes");
 	if (split(settings->gates, ret->gates, FM_GATES_MAX, &ret->gate_count, err) != 0)
 		return fm_wrap(err, "[cluster] gates");
+	if (!fm_is_empty(settings->public_url) &&
+	    !fm_is_site(settings->public_url, sizeof(settings->public_url)))
+		return fm_fail(err, FM_ERR_CONFIG, 0,
+			       "[cluster] public_url: \"%s\" is not an address such as "
+			       "https://intranet.example",
+			       settings->public_url);
 	ret->open_first = fm_is_equal(settings->open_when, "first");
 	ret->rollback_auto = fm_is_equal(settings->rollback, "auto");
 	ret->keep_releases = (unsigned)settings->keep_releases;

@@ -14,6 +14,7 @@ struct co_settings {
 	char gates[FM_GATES_MAX * FM_NAME_SIZE];
 	char open_when[8], rollback[8], log_level[8];
 	long long keep_releases, keep_points;
+	char public_url[208];
 	char database[FM_NAME_SIZE], role[FM_NAME_SIZE], admin[FM_TEXT_SIZE];
 	char schema[FM_NAME_SIZE], table_prefix[40], bindir[208];
 	bool underscored;

@@ -23,6 +23,20 @@ fm_gate_word(enum fm_gate_mode mode, int pinned, uint64_t denied)
 	return (uint64_t)mode << 56 | pin << 48 | (denied & FM_GATE_DENIED_MASK);
 }
 
+uint64_t
+fm_gate_word_closed(int bypass, uint64_t denied)
+{
+	uint64_t index;
+
+	if (bypass < FM_GATE_BYPASS_ALL || bypass >= FM_GATE_DENIED_BITS) {
+		bypass = FM_GATE_BYPASS_NONE;
+	}
+
+	index = (uint64_t)(bypass + 1);
+
+	return (uint64_t)FM_GATE_CLOSED << 56 | index << 48 | (denied & FM_GATE_DENIED_MASK);
+}
+
 enum fm_gate_mode
 fm_gate_word_mode(uint64_t word)
 {
@@ -71,25 +85,92 @@ fm_gate_may_use(uint64_t word, int node)
 	return fm_gate_word_nodes(word, UINT64_C(1) << node) != 0;
 }
 
+/* A mode that we do not know is a closed one. */
+static bool
+fm_gate_is_closed(uint64_t word)
+{
+	enum fm_gate_mode mode;
+
+	mode = fm_gate_word_mode(word);
+
+	return mode != FM_GATE_OPEN && mode != FM_GATE_PINNED;
+}
+
+/* Those of nodes that an operator's request may reach on a closed gate. */
+static uint64_t
+fm_gate_word_bypass(uint64_t word, uint64_t nodes)
+{
+	int only;
+
+	nodes &= ~fm_gate_word_denied(word);
+	only = fm_gate_word_pinned(word);
+
+	if (only == FM_GATE_BYPASS_ALL) {
+		return nodes;
+	}
+
+	return only >= FM_GATE_DENIED_BITS ? 0 : nodes & UINT64_C(1) << only;
+}
+
+bool
+fm_gate_may_bypass(uint64_t word, int node)
+{
+	if (!fm_gate_is_closed(word)) {
+		return fm_gate_may_use(word, node);
+	}
+
+	if (node < 0 || node >= FM_GATE_DENIED_BITS) {
+		/* nobody can say that a server without a name is the one */
+
+		return fm_gate_word_pinned(word) == FM_GATE_BYPASS_ALL;
+	}
+
+	return fm_gate_word_bypass(word, UINT64_C(1) << node) != 0;
+}
+
+int
+fm_gate_only_node(uint64_t word, bool is_bypass)
+{
+	int only;
+
+	if (fm_gate_is_closed(word) && !is_bypass) {
+		return FM_GATE_NO_NODE;
+	}
+
+	only = fm_gate_word_pinned(word);
+
+	return only < FM_GATE_DENIED_BITS ? only : FM_GATE_NO_NODE;
+}
+
+bool
+fm_gate_has_bypass(uint64_t word)
+{
+	return fm_gate_is_closed(word) && fm_gate_word_pinned(word) != FM_GATE_BYPASS_NONE;
+}
+
 enum fm_gate_verdict
 fm_gate_decide(uint64_t word, const struct fm_gate_facts *facts)
 {
-	bool is_closed;
-	enum fm_gate_mode mode;
+	uint64_t nodes;
 
 	if (word == FM_GATE_WORD_OPEN || facts->is_off) {
 		return FM_GATE_PASS;
 	}
 
-	mode = fm_gate_word_mode(word);
+	if (!fm_gate_is_closed(word)) {
+		nodes = fm_gate_word_nodes(word, facts->nodes);
 
-	/* a mode that we do not know is a closed one */
+		if (facts->nodes == 0 || nodes != 0) {
+			return FM_GATE_PASS;
+		}
+	}
 
-	is_closed = (mode != FM_GATE_OPEN && mode != FM_GATE_PINNED);
+	if (facts->is_bypass && fm_gate_has_bypass(word)) {
+		nodes = fm_gate_word_bypass(word, facts->nodes);
 
-	if ((!is_closed || facts->is_bypass) &&
-	    (facts->nodes == 0 || fm_gate_word_nodes(word, facts->nodes) != 0)) {
-		return FM_GATE_PASS;
+		if (facts->nodes == 0 || nodes != 0) {
+			return FM_GATE_PASS;
+		}
 	}
 
 	return facts->wants_json ? FM_GATE_REFUSE : FM_GATE_PAGE;
@@ -98,16 +179,22 @@ fm_gate_decide(uint64_t word, const struct fm_gate_facts *facts)
 bool
 fm_gate_is_over(uint64_t word, uint64_t closed_at, const struct fm_gate_ride *ride)
 {
-	enum fm_gate_mode mode;
-
 	if (ride->node != FM_GATE_NO_NODE && !fm_gate_may_use(word, ride->node)) {
 		return true;
 	}
 
-	mode = fm_gate_word_mode(word);
-
-	if (mode == FM_GATE_OPEN || mode == FM_GATE_PINNED) {
+	if (!fm_gate_is_closed(word)) {
 		return false;
+	}
+
+	if (ride->is_bypass) {
+		if (!fm_gate_has_bypass(word)) {
+			return true;
+		}
+
+		if (ride->node != FM_GATE_NO_NODE && !fm_gate_may_bypass(word, ride->node)) {
+			return true;
+		}
 	}
 
 	return !ride->is_exempt || ride->since < closed_at;
@@ -117,6 +204,11 @@ bool
 fm_gate_is_same_rule(const struct fm_gate_ask *a, const struct fm_gate_ask *b)
 {
 	unsigned i;
+
+	if (a->bypass.shut != b->bypass.shut || strcmp(a->bypass.node, b->bypass.node) != 0 ||
+	    memcmp(a->bypass.key, b->bypass.key, sizeof(a->bypass.key)) != 0) {
+		return false;
+	}
 
 	if (a->mode != b->mode || a->cut_after_ms != b->cut_after_ms ||
 	    a->drained_count != b->drained_count || strcmp(a->pinned, b->pinned) != 0) {

@@ -7,7 +7,8 @@
  * coherent picture of the whole gate:
  *
  *     bits  0-47   nodes that get nothing new, by index
- *     bits 48-55   the pinned node + 1, 0: none
+ *     bits 48-55   pinned: the node + 1, 0: none; closed: the node + 1 that an
+ *                  operator's bypass reaches, 0: every node, 255: none
  *     bits 56-63   the mode (enum fm_gate_mode)
  */
 
@@ -50,9 +51,17 @@ struct fm_gate_ride {
 	uint64_t since; /* number of the change it was let through at */
 	int node;	/* FM_GATE_NO_NODE: none chosen yet */
 	bool is_exempt; /* gate off, or bypass */
+	bool is_bypass;
 };
 
+/* Whom a bypass reaches while the gate is closed, in place of an index. */
+#define FM_GATE_BYPASS_ALL (-1)
+#define FM_GATE_BYPASS_NONE 254
+
 uint64_t fm_gate_word(enum fm_gate_mode mode, int pinned, uint64_t denied);
+
+/* The word of a closed gate; bypass is an index, or one of the two above. */
+uint64_t fm_gate_word_closed(int bypass, uint64_t denied);
 enum fm_gate_mode fm_gate_word_mode(uint64_t word);
 int fm_gate_word_pinned(uint64_t word);
 uint64_t fm_gate_word_denied(uint64_t word);
@@ -62,6 +71,18 @@ uint64_t fm_gate_word_nodes(uint64_t word, uint64_t nodes);
 
 /* Whether a request let through before or now may go to a node. */
 bool fm_gate_may_use(uint64_t word, int node);
+
+/* The same for a request that is an operator's, while the gate is closed. */
+bool fm_gate_may_bypass(uint64_t word, int node);
+
+/*
+ * The node that alone may serve a request, FM_GATE_NO_NODE: there may be
+ * several, or none.
+ */
+int fm_gate_only_node(uint64_t word, bool is_bypass);
+
+/* Whether an operator's requests are let past a closed gate at all. */
+bool fm_gate_has_bypass(uint64_t word);
 
 enum fm_gate_verdict fm_gate_decide(uint64_t word, const struct fm_gate_facts *facts);
 

@@ -12,8 +12,6 @@
 #define NGX_HTTP_FERMATA_RETRY_CEIL   3600
 
 
-static ngx_int_t ngx_http_fermata_add_header(ngx_http_request_t *r, char *key,
-    char *value, size_t len);
 static ngx_int_t ngx_http_fermata_retry_after(ngx_http_request_t *r);
 static ngx_int_t ngx_http_fermata_header_filter(ngx_http_request_t *r);
 static ngx_int_t ngx_http_fermata_body_filter(ngx_http_request_t *r,
@@ -30,7 +28,7 @@ static ngx_str_t  ngx_http_fermata_types[] = {
 };
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_fermata_add_header(ngx_http_request_t *r, char *key, char *value,
     size_t len)
 {

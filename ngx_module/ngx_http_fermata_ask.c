@@ -7,6 +7,8 @@
 #include "ngx_http_fermata_client.h"
 
 
+static uint32_t ngx_http_fermata_visitors(uint64_t word, ngx_uint_t all,
+    ngx_uint_t bypassed);
 static void ngx_http_fermata_fill(struct fm_gate_ask *ask,
     const struct fm_gate_ask *taken);
 static ngx_uint_t ngx_http_fermata_is_welcome(ngx_http_fermata_line_t *line,
@@ -190,6 +192,22 @@ ngx_http_fermata_obey(ngx_http_fermata_line_t *line)
 }
 
 
+/*
+ * Nobody waits for the end of an operator's requests as long as he may make
+ * them; when he may not any more they count like all others.
+ */
+
+static uint32_t
+ngx_http_fermata_visitors(uint64_t word, ngx_uint_t all, ngx_uint_t bypassed)
+{
+    if (!fm_gate_has_bypass(word)) {
+        return (uint32_t) all;
+    }
+
+    return (uint32_t) (all > bypassed ? all - bypassed : 0);
+}
+
+
 /* Requests and websockets that the ask in force wants gone. */
 
 ngx_uint_t
@@ -202,7 +220,9 @@ ngx_http_fermata_owed(ngx_http_fermata_line_t *line,
     word = line->mcf->sh->word;
 
     if (fm_gate_word_mode(word) == FM_GATE_CLOSED) {
-        return sum->in_flight + sum->websockets;
+        return ngx_http_fermata_visitors(word, sum->in_flight, sum->bypassed)
+               + ngx_http_fermata_visitors(word, sum->websockets,
+                                           sum->bypassed_sockets);
     }
 
     owed = 0;
@@ -255,8 +275,11 @@ ngx_http_fermata_report(ngx_http_fermata_line_t *line,
     report.drained = drained;
     report.n_nodes = sh->nnodes;
     report.nodes = nodes;
-    report.in_flight = (uint32_t) sum->in_flight;
-    report.websockets = (uint32_t) sum->websockets;
+    report.in_flight = ngx_http_fermata_visitors(sh->word, sum->in_flight,
+                                                 sum->bypassed);
+    report.websockets = ngx_http_fermata_visitors(sh->word, sum->websockets,
+                                                  sum->bypassed_sockets);
+    report.bypassed = (uint32_t) (sum->bypassed + sum->bypassed_sockets);
     report.workers = (uint32_t) sum->workers;
     report.passed = sum->passed;
     report.refused = sum->refused;

@@ -102,6 +102,20 @@ static ngx_command_t  ngx_http_fermata_commands[] = {
       offsetof(ngx_http_fermata_loc_conf_t, bypass),
       NULL },
 
+    { ngx_string("fermata_bypass_address"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_fermata_bypass_address,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("fermata_bypass_header"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE2,
+      ngx_http_fermata_bypass_header,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("fermata_retry_after"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_sec_slot,
@@ -176,6 +190,10 @@ ngx_http_fermata_handler(ngx_http_request_t *r)
         return NGX_DECLINED;
     }
 
+    if (ngx_http_fermata_is_link(r)) {
+        return ngx_http_fermata_open_link(r);
+    }
+
     word = ngx_http_fermata_sh->word;
 
     if (word != FM_GATE_WORD_OPEN || ngx_http_fermata_blind) {
@@ -210,17 +228,14 @@ ngx_http_fermata_decide(ngx_http_request_t *r,
 
     facts.nodes = mcf->nodes;
     facts.is_off = 0;
-    facts.is_bypass = 0;
 
-    if (fm_gate_word_mode(word) != FM_GATE_OPEN && lcf->bypass) {
-        rc = ngx_http_test_predicates(r, lcf->bypass);
+    rc = ngx_http_fermata_test_bypass(r, lcf, word);
 
-        if (rc == NGX_ERROR) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-        facts.is_bypass = (rc == NGX_DECLINED);
+    if (rc == NGX_ERROR) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+
+    facts.is_bypass = (rc == NGX_OK);
 
     facts.wants_json = ngx_http_fermata_wants_json(r);
 
@@ -265,6 +280,10 @@ ngx_http_fermata_admit(ngx_http_request_t *r, ngx_uint_t bypassed)
     ctx->counted = 1;
 
     ngx_http_fermata_slot->in_flight++;
+
+    if (bypassed) {
+        ngx_http_fermata_slot->bypassed++;
+    }
 
     return NGX_DECLINED;
 }
@@ -380,6 +399,8 @@ ngx_http_fermata_create_loc_conf(ngx_conf_t *cf)
     lcf->enable = NGX_CONF_UNSET;
     lcf->retry_after = NGX_CONF_UNSET;
     lcf->bypass = NGX_CONF_UNSET_PTR;
+    lcf->bypass_addresses = NGX_CONF_UNSET_PTR;
+    lcf->bypass_headers = NGX_CONF_UNSET_PTR;
 
     return lcf;
 }
@@ -397,6 +418,9 @@ ngx_http_fermata_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_value(conf->enable, prev->enable, 0);
     ngx_conf_merge_sec_value(conf->retry_after, prev->retry_after, 10);
     ngx_conf_merge_ptr_value(conf->bypass, prev->bypass, NULL);
+    ngx_conf_merge_ptr_value(conf->bypass_addresses, prev->bypass_addresses,
+                             NULL);
+    ngx_conf_merge_ptr_value(conf->bypass_headers, prev->bypass_headers, NULL);
 
     for (i = 0; i < NGX_HTTP_FERMATA_KINDS; i++) {
         if (conf->pages[i] == NULL) {

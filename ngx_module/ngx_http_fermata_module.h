@@ -48,7 +48,9 @@ typedef struct {
     volatile uint32_t                in_flight;
     volatile uint32_t                nodes[NGX_HTTP_FERMATA_NODES];
     volatile uint32_t                websockets[NGX_HTTP_FERMATA_NODES];
-    u_char                           pad[20];
+    volatile uint32_t                bypassed;
+    volatile uint32_t                bypassed_sockets;
+    u_char                           pad[12];
 } ngx_http_fermata_slot_t;
 
 
@@ -129,6 +131,8 @@ typedef struct {
     ngx_flag_t                       status;
     time_t                           retry_after;
     ngx_array_t                     *bypass;
+    ngx_array_t                     *bypass_addresses;  /* of cidr_t */
+    ngx_array_t                     *bypass_headers;    /* of keyval_t */
     ngx_http_fermata_page_t         *pages[NGX_HTTP_FERMATA_KINDS];
 } ngx_http_fermata_loc_conf_t;
 
@@ -210,6 +214,8 @@ typedef struct {
     ngx_uint_t                       in_flight;
     ngx_uint_t                       websockets;
     ngx_uint_t                       workers;
+    ngx_uint_t                       bypassed;
+    ngx_uint_t                       bypassed_sockets;
     ngx_atomic_uint_t                passed;
     ngx_atomic_uint_t                refused;
     ngx_uint_t                       nodes[NGX_HTTP_FERMATA_NODES];
@@ -218,6 +224,22 @@ typedef struct {
 
 void ngx_http_fermata_sum(ngx_http_fermata_shctx_t *sh,
     ngx_http_fermata_sum_t *sum);
+
+
+/* operators: ngx_http_fermata_bypass.c */
+
+#define ngx_http_fermata_is_link(r)                                           \
+    ((r)->uri.len >= sizeof("/fermata-bypass/") - 1                           \
+     && ngx_memcmp((r)->uri.data, "/fermata-bypass/",                         \
+                   sizeof("/fermata-bypass/") - 1) == 0)
+
+ngx_int_t ngx_http_fermata_test_bypass(ngx_http_request_t *r,
+    ngx_http_fermata_loc_conf_t *lcf, uint64_t word);
+ngx_int_t ngx_http_fermata_open_link(ngx_http_request_t *r);
+char *ngx_http_fermata_bypass_address(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_fermata_bypass_header(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 
 
 /* the page: ngx_http_fermata_page.c, ngx_http_fermata_answer.c */
@@ -233,6 +255,8 @@ ngx_int_t ngx_http_fermata_page_text(ngx_http_request_t *r, ngx_uint_t kind,
 ngx_int_t ngx_http_fermata_page_header(ngx_http_request_t *r,
     ngx_uint_t kind, ngx_str_t *text);
 ngx_int_t ngx_http_fermata_page_send(ngx_http_request_t *r, ngx_uint_t kind);
+ngx_int_t ngx_http_fermata_add_header(ngx_http_request_t *r, char *key,
+    char *value, size_t len);
 ngx_int_t ngx_http_fermata_page_filter_init(ngx_conf_t *cf);
 
 

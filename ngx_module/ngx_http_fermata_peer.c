@@ -8,6 +8,8 @@
 #include "ngx_http_fermata_module.h"
 
 
+static ngx_inline ngx_uint_t ngx_http_fermata_may(ngx_http_fermata_ctx_t *ctx,
+    uint64_t word, ngx_int_t node);
 static void ngx_http_fermata_wrap(ngx_peer_connection_t *pc,
     ngx_http_fermata_ctx_t *ctx);
 static void ngx_http_fermata_limit_tries(ngx_peer_connection_t *pc,
@@ -71,6 +73,15 @@ ngx_http_fermata_init_peer(ngx_http_request_t *r,
 }
 
 
+static ngx_inline ngx_uint_t
+ngx_http_fermata_may(ngx_http_fermata_ctx_t *ctx, uint64_t word,
+    ngx_int_t node)
+{
+    return ctx->bypassed ? fm_gate_may_bypass(word, (int) node)
+                         : fm_gate_may_use(word, (int) node);
+}
+
+
 static void
 ngx_http_fermata_wrap(ngx_peer_connection_t *pc, ngx_http_fermata_ctx_t *ctx)
 {
@@ -130,7 +141,7 @@ ngx_http_fermata_limit_tries(ngx_peer_connection_t *pc,
     node = ctx->ucf->nodes->elts;
 
     for (i = 0, n = 0; i < ctx->ucf->nodes->nelts; i++) {
-        n += fm_gate_may_use(word, (int) node[i].index);
+        n += ngx_http_fermata_may(ctx, word, node[i].index);
     }
 
     if (n && pc->tries > n) {
@@ -165,7 +176,9 @@ ngx_http_fermata_get_peer(ngx_peer_connection_t *pc, void *data)
 
         node = ngx_http_fermata_peer_node(pc, ctx->ucf);
 
-        if (word == FM_GATE_WORD_OPEN || fm_gate_may_use(word, (int) node)) {
+        if (word == FM_GATE_WORD_OPEN
+            || ngx_http_fermata_may(ctx, word, node))
+        {
             ngx_http_fermata_take(ctx, node);
             return rc;
         }
@@ -205,13 +218,13 @@ ngx_http_fermata_pinned_peer(ngx_peer_connection_t *pc,
     ngx_uint_t                i;
     ngx_http_fermata_node_t  *node;
 
-    pinned = fm_gate_word_pinned(word);
+    pinned = fm_gate_only_node(word, ctx->bypassed);
 
     if (pinned == FM_GATE_NO_NODE) {
         return NGX_BUSY;
     }
 
-    if (ctx->direct_done || !fm_gate_may_use(word, (int) pinned)) {
+    if (ctx->direct_done || !ngx_http_fermata_may(ctx, word, pinned)) {
         return NGX_BUSY;
     }
 

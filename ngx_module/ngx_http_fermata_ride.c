@@ -110,6 +110,12 @@ ngx_http_fermata_upgraded(ngx_http_fermata_ctx_t *ctx)
 
     slot->websockets[ctx->node]++;
     slot->nodes[ctx->node]--;
+
+    if (ctx->bypassed) {
+        slot->bypassed_sockets++;
+        slot->bypassed--;
+    }
+
     slot->in_flight--;
 
     ctx->counted = 0;
@@ -118,6 +124,7 @@ ngx_http_fermata_upgraded(ngx_http_fermata_ctx_t *ctx)
     ride.since = ctx->change;
     ride.node = (int) ctx->node;
     ride.is_exempt = ctx->exempt;
+    ride.is_bypass = ctx->bypassed;
 
     word = sh->word;
 
@@ -138,9 +145,18 @@ void
 ngx_http_fermata_settle(ngx_http_fermata_ctx_t *ctx)
 {
     if (ctx->upgraded) {
+
+        if (ctx->bypassed) {
+            ngx_http_fermata_slot->bypassed_sockets--;
+        }
+
         ngx_http_fermata_slot->websockets[ctx->node]--;
 
     } else if (ctx->counted) {
+
+        if (ctx->bypassed) {
+            ngx_http_fermata_slot->bypassed--;
+        }
 
         if (ctx->node != FM_GATE_NO_NODE) {
             ngx_http_fermata_slot->nodes[ctx->node]--;

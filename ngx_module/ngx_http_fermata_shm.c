@@ -259,7 +259,7 @@ ngx_http_fermata_word(ngx_http_fermata_shctx_t *sh,
     const struct fm_gate_ask *ask)
 {
     uint64_t    denied;
-    ngx_int_t   index;
+    ngx_int_t   index, bypass;
     ngx_uint_t  i;
 
     denied = 0;
@@ -270,6 +270,23 @@ ngx_http_fermata_word(ngx_http_fermata_shctx_t *sh,
         if (index != FM_GATE_NO_NODE) {
             denied |= (uint64_t) 1 << index;
         }
+    }
+
+    if (ask->mode == FM_GATE_CLOSED) {
+
+        bypass = FM_GATE_BYPASS_ALL;
+
+        if (ask->bypass.node[0] != '\0') {
+            bypass = ngx_http_fermata_find_node(sh, ask->bypass.node);
+        }
+
+        if (ask->bypass.shut
+            || (bypass == FM_GATE_NO_NODE && ask->bypass.node[0] != '\0'))
+        {
+            bypass = FM_GATE_BYPASS_NONE;
+        }
+
+        return fm_gate_word_closed((int) bypass, denied);
     }
 
     return fm_gate_word(ask->mode,

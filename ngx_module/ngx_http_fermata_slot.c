@@ -40,6 +40,8 @@ ngx_http_fermata_claim(ngx_http_fermata_shctx_t *sh)
         slot->passed = 0;
         slot->refused = 0;
         slot->in_flight = 0;
+        slot->bypassed = 0;
+        slot->bypassed_sockets = 0;
         ngx_memzero((void *) slot->nodes, sizeof(slot->nodes));
         ngx_memzero((void *) slot->websockets, sizeof(slot->websockets));
 
@@ -184,6 +186,8 @@ ngx_http_fermata_sum(ngx_http_fermata_shctx_t *sh, ngx_http_fermata_sum_t *sum)
 
         sum->workers++;
         sum->in_flight += slot->in_flight;
+        sum->bypassed += slot->bypassed;
+        sum->bypassed_sockets += slot->bypassed_sockets;
 
         for (j = 0; j < sh->nnodes; j++) {
             sum->nodes[j] += slot->nodes[j];

@@ -106,10 +106,11 @@ ngx_http_fermata_status_write(u_char *p, u_char *last,
 
     return ngx_slprintf(p, last,
                         "\"in_flight\":%ui,\"websockets\":%ui,"
-                        "\"passed\":%uA,\"refused\":%uA,\"workers\":%ui,"
+                        "\"bypassed\":%ui,\"passed\":%uA,\"refused\":%uA,\"workers\":%ui,"
                         "\"in_every_worker\":%s,\"connected\":%s,"
                         "\"gate\":\"%V\",\"instance\":\"%s\"}\n",
-                        sum.in_flight, sum.websockets, sum.passed, sum.refused,
+                        sum.in_flight, sum.websockets,
+                        sum.bypassed + sum.bypassed_sockets, sum.passed, sum.refused,
                         sum.workers,
                         ngx_http_fermata_is_in_force(sh) ? "true" : "false",
                         sh->connected ? "true" : "false",

@@ -20,6 +20,8 @@ static ngx_int_t ngx_http_fermata_text(char *dst, size_t size,
     const char *src);
 static ngx_int_t ngx_http_fermata_name(char *dst, const char *src);
 static ngx_uint_t ngx_http_fermata_is_utf8(const char *text);
+static ngx_int_t ngx_http_fermata_bypass_from(const Fermata__GateBypass *msg,
+    struct fm_gate_bypass *bypass);
 static ngx_int_t ngx_http_fermata_words_from(const Fermata__GateAsk *msg,
     struct fm_gate_ask *ask);
 
@@ -207,6 +209,35 @@ ngx_http_fermata_is_utf8(const char *text)
 
 
 static ngx_int_t
+ngx_http_fermata_bypass_from(const Fermata__GateBypass *msg,
+    struct fm_gate_bypass *bypass)
+{
+    if (msg == NULL) {
+        return NGX_OK;
+    }
+
+    if (msg->key.len != 0) {
+
+        if (msg->key.len != FM_BYPASS_KEY_SIZE) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(bypass->key, msg->key.data, FM_BYPASS_KEY_SIZE);
+    }
+
+    if (msg->node[0] != '\0'
+        && ngx_http_fermata_name(bypass->node, msg->node) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    bypass->shut = msg->shut;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
 ngx_http_fermata_words_from(const Fermata__GateAsk *msg,
     struct fm_gate_ask *ask)
 {
@@ -282,6 +313,10 @@ ngx_http_fermata_ask_from(const Fermata__GateAsk *msg, struct fm_gate_ask *ask)
 
     ask->drained_count = (unsigned) msg->n_drained;
 
+    if (ngx_http_fermata_bypass_from(msg->bypass, &ask->bypass) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     return ngx_http_fermata_words_from(msg, ask);
 }
 
@@ -322,9 +357,10 @@ ngx_int_t
 ngx_http_fermata_ask_pack(ngx_pool_t *pool, const struct fm_gate_ask *ask,
     ngx_str_t *packed)
 {
-    char              *drained[FM_NODES_MAX];
-    unsigned           i;
-    Fermata__GateAsk   msg = FERMATA__GATE_ASK__INIT;
+    char                 *drained[FM_NODES_MAX];
+    unsigned              i;
+    Fermata__GateAsk      msg = FERMATA__GATE_ASK__INIT;
+    Fermata__GateBypass   bypass = FERMATA__GATE_BYPASS__INIT;
 
     for (i = 0; i < ask->drained_count; i++) {
         drained[i] = (char *) ask->drained[i];
@@ -343,6 +379,13 @@ ngx_http_fermata_ask_pack(ngx_pool_t *pool, const struct fm_gate_ask *ask,
     msg.back_at = ask->back_at;
     msg.run = ask->run;
     msg.refresh = ask->refresh;
+
+    bypass.key.data = (uint8_t *) ask->bypass.key;
+    bypass.key.len = FM_BYPASS_KEY_SIZE;
+    bypass.node = (char *) ask->bypass.node;
+    bypass.shut = ask->bypass.shut;
+
+    msg.bypass = &bypass;
 
     packed->len = fermata__gate_ask__get_packed_size(&msg);
     packed->data = ngx_pnalloc(pool, packed->len ? packed->len : 1);

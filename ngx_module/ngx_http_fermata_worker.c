@@ -206,6 +206,7 @@ ngx_http_fermata_sweep(void)
         ride.since = ctx->change;
         ride.node = (int) ctx->node;
         ride.is_exempt = ctx->exempt;
+        ride.is_bypass = ctx->bypassed;
 
         if (!fm_gate_is_over(word, sh->closed_at, &ride)) {
             continue;

@@ -134,6 +134,18 @@ co_render_settings(FILE *out, const struct co_look *look, const Fermata__Setting
 }
 
 void
+co_render_bypass(FILE *out, const struct co_look *look, const Fermata__BypassLink *link)
+{
+	char until[32];
+
+	/* Alone on its line: it is copied, or cut out by a script. */
+	fprintf(out, "%s\n", link->url);
+	fprintf(out, "%suntil %s, in run %" PRIu64 ", to %s%s\n", co_color_begin(look, CO_DIM),
+		co_date(until, sizeof(until), link->expires_ms), link->run,
+		*link->node ? link->node : "every node", co_color_end(look, CO_DIM));
+}
+
+void
 co_render_end(FILE *out, const struct co_look *look, const Fermata__End *end)
 {
 	enum co_color color = CO_BAD;
@@ -174,6 +186,9 @@ co_render(FILE *out, const struct co_look *look, const Fermata__ControlEvent *ev
 		return;
 	case FERMATA__CONTROL_EVENT__WHAT_SETTINGS:
 		co_render_settings(out, look, event->settings);
+		return;
+	case FERMATA__CONTROL_EVENT__WHAT_BYPASS:
+		co_render_bypass(out, look, event->bypass);
 		return;
 	case FERMATA__CONTROL_EVENT__WHAT_EVENTS:
 		if (event->events->n_events) fputc('\n', out);

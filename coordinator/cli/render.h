@@ -18,6 +18,8 @@ void co_render_plan(FILE *out, const struct co_look *look, const Fermata__Plan *
 void co_render_findings(FILE *out, const struct co_look *look, const Fermata__Findings *findings);
 void co_render_settings(FILE *out, const struct co_look *look, const Fermata__Settings *settings);
 
+void co_render_bypass(FILE *out, const struct co_look *look, const Fermata__BypassLink *link);
+
 /* One line of the timeline: time, step, what happened, how long it took. */
 void co_render_event(FILE *out, const struct co_look *look, const Fermata__RunEvent *event);
 

@@ -100,6 +100,9 @@ gates(FILE *out, const struct co_look *look, const Fermata__ClusterStatus *statu
 			FM_COPY(says, g->error);
 		else if (*g->pinned)
 			FM_FORMAT(says, "all visitors go to %s", g->pinned);
+		if (g->bypassed)
+			FM_APPEND(says, "%s%" PRIu32 " of operators", *says ? "; " : "",
+				  g->bypassed);
 		const char *mode = g->connected ? g->mode : "away";
 		const char *cells[] = {
 			g->name, mode, requests, websockets, passed, refused, says

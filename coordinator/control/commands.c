@@ -217,6 +217,8 @@ is_of_type(enum co_type type, const char *value)
 		return fm_parse_u64(value, 1, INT64_MAX, &number);
 	case CO_TYPE_TIME:
 		return parse_time(value) >= 0;
+	case CO_TYPE_URL:
+		return fm_is_site(value, FM_TEXT_SIZE);
 	case CO_TYPE_TEXT:
 	case CO_TYPE_FILE:
 	case CO_TYPE_DIR:

@@ -29,6 +29,7 @@ enum co_kind { CO_KIND_ANSWER, CO_KIND_BEGINS, CO_KIND_FOLLOWS, CO_KIND_LOCAL };
 	X(FILE, "FILE", "a file")                                       \
 	X(DIR, "DIR", "a folder")                                       \
 	X(ROLE, "ROLE", "a role such as node or gate")                  \
+	X(URL, "URL", "an address such as https://intranet.example")    \
 	X(PROCEDURE, "PROCEDURE", "a command that changes the cluster") \
 	X(COMMAND, "COMMAND", "a command")
 

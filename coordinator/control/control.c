@@ -2,6 +2,7 @@
  * each. The right to a command is a column of that table, tested here and nowhere else. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -62,9 +63,13 @@ cmd_plan(struct co_request *r)
 }
 
 static void
-begin(struct co_request *r, const struct co_order *order)
+begin(struct co_request *r, struct co_order *order)
 {
 	struct fm_err err;
+
+	if (getrandom(order->bypass_key, sizeof(order->bypass_key), 0) !=
+	    (ssize_t)sizeof(order->bypass_key))
+		memset(order->bypass_key, 0, sizeof(order->bypass_key));
 
 	if (co_begin(r->daemon->core, order, fm_mono_now(), &err) != 0) {
 		refuse(r, FERMATA__EXIT_CODE__EXIT_CODE_REFUSED, &err, "fermata status");
@@ -222,6 +227,7 @@ static const struct {
 	{ "maintenance end", cmd_word_and_follow },
 	{ "page on", cmd_begin },
 	{ "page off", cmd_begin },
+	{ "bypass", co_cmd_bypass },
 	{ "approve", cmd_word },
 	{ "reject", cmd_word },
 	{ "pause", cmd_word },

@@ -33,6 +33,9 @@ void co_view_plan(struct co_daemon *daemon, struct co_client *client, const stru
 bool co_view_doctor(struct co_daemon *daemon, struct co_client *client); /* no error found */
 void co_view_settings(struct co_daemon *daemon, struct co_client *client);
 
+/* bypass.c */
+void co_cmd_bypass(struct co_request *request);
+
 /* orders.c: a row of the table of commands as an order for the core. false: not one that begins
  * a run. */
 bool co_order_of(const struct co_parsed *parsed, const char *who, struct co_order *ret);

@@ -256,6 +256,7 @@ fill_gate(struct co_daemon *daemon, unsigned i, Fermata__GateStatus *msg)
 	msg->websockets = gate->report.websockets;
 	msg->passed = gate->report.passed;
 	msg->refused = gate->report.refused;
+	msg->bypassed = gate->report.bypassed;
 	msg->error = TEXT(gate->report.error);
 }
 

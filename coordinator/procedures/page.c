@@ -6,7 +6,7 @@
 static const struct co_step page_on_steps[] = {
 /*  name              about                            only when            ask for it             done when             write down         job               limit                  if it fails, back to              what it says to people */
   { "preflight",      CO_GATES,                        NULL,                co_ask_attention,      co_is_fit,            NULL,              CO_JOB_NONE,      CO_LIMIT_PREFLIGHT,    CO_REFUSE,   NULL,               "look at every gate" },
-  { "close gates",    CO_GATES,                        NULL,                co_ask_close,          co_is_closed,         co_note_closed,    CO_JOB_NONE,      CO_LIMIT_CLOSE,        CO_HALT,     NULL,               "show visitors the maintenance page" },
+  { "close gates",    CO_GATES,                        NULL,                co_ask_page,           co_is_closed,         co_note_closed,    CO_JOB_NONE,      CO_LIMIT_CLOSE,        CO_HALT,     NULL,               "show visitors the maintenance page" },
   { .name = NULL },
 };
 

@@ -108,6 +108,7 @@ make_run(struct co_core *core, struct co_state *draft, const struct co_order *or
 	FM_COPY(run->procedure, order->procedure);
 	FM_COPY(run->who, order->who);
 	FM_COPY(run->args, order->args);
+	memcpy(draft->gate.bypass.key, order->bypass_key, sizeof(order->bypass_key));
 	FM_COPY(draft->gate.message, order->message);
 	draft->gate.back_at = order->back_at;
 	draft->epoch++;

@@ -60,6 +60,9 @@ same_node_ask(const struct fm_agent_ask *a, const struct fm_agent_ask *b)
 static bool
 same_gate_ask(const struct fm_gate_ask *a, const struct fm_gate_ask *b)
 {
+	if (a->bypass.shut != b->bypass.shut || !fm_is_equal(a->bypass.node, b->bypass.node) ||
+	    memcmp(a->bypass.key, b->bypass.key, sizeof(a->bypass.key)) != 0)
+		return false;
 	return a->mode == b->mode && a->drained_count == b->drained_count &&
 	       a->cut_after_ms == b->cut_after_ms && a->back_at == b->back_at && a->run == b->run &&
 	       a->refresh == b->refresh && fm_is_equal(a->pinned, b->pinned) &&

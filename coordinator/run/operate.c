@@ -81,6 +81,7 @@ give_up(struct co_core *core, const char *who)
 				 : CO_END_STOPPED_BY_OPERATOR;
 	draft->run.ended_ms = core->env.wall_ms(core->env.ctx);
 	for (unsigned i = 0; i < draft->node_count; i++) draft->nodes[i].run = 0;
+	co_end_links(draft);
 	FM_FORMAT(text, "given up, said %s; everything stays as it is",
 		  fm_is_empty(who) ? "a person" : who);
 	co_tell_event(core, "end", draft->run.step, text, 0);
@@ -144,6 +145,15 @@ obey(struct co_core *core, enum co_verb verb, const char *who, struct fm_err *er
 		break;
 	}
 	return note_word(core, verb, who);
+}
+
+int
+co_note(struct co_core *core, const char *text, struct fm_mono now)
+{
+	core->now = now;
+	co_draft(core);
+	co_tell_event(core, "note", core->state.run.step, text, 0);
+	return co_settle(core, NULL);
 }
 
 int

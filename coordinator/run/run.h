@@ -49,7 +49,8 @@ struct co_order {
 	int64_t back_at;	    /* unix seconds; 0: not known */
 	int64_t max_downtime_ms;    /* 0: no limit */
 	char who[FM_NAME_SIZE];
-	char args[CO_ARGS_SIZE]; /* as typed */
+	char args[CO_ARGS_SIZE];		/* as typed */
+	uint8_t bypass_key[FM_BYPASS_KEY_SIZE]; /* random; zeros: no links in this run */
 };
 
 #define CO_VERBS(X)             \
@@ -79,6 +80,9 @@ int co_begin(struct co_core *core, const struct co_order *order, struct fm_mono 
 	     struct fm_err *err);
 int co_operate(struct co_core *core, enum co_verb verb, const char *who, struct fm_mono now,
 	       struct fm_err *err);
+
+/* Writes a line into the timeline of the current or last run. -1: the journal refuses. */
+int co_note(struct co_core *core, const char *text, struct fm_mono now);
 
 /* Events. */
 void co_on_node_up(struct co_core *core, unsigned node, uint64_t epoch, struct fm_mono now);

@@ -131,7 +131,9 @@ tell(const struct co_core *core, const struct co_state *state, struct co_run_row
 	case CO_RUN_HELD:
 		fm_format(text, text_size, "%s waits at \"%s\": %s. %s", run->procedure, run->step,
 			  core->waiting, visitors(state));
-		fm_format(next, next_size, "%s",
+		fm_format(next, next_size, "%s%s",
+			  state->gate.mode == FM_GATE_CLOSED ? "fermata bypass to look at it, then "
+							     : "",
 			  fm_is_equal(run->step, "hold") ? "fermata maintenance end"
 							 : "fermata approve, or fermata reject");
 		return;

@@ -129,6 +129,13 @@ end_of(const struct co_core *core)
 	return CO_END_DONE;
 }
 
+void
+co_end_links(struct co_state *draft)
+{
+	if (draft->gate.mode != FM_GATE_CLOSED)
+		memset(draft->gate.bypass.key, 0, sizeof(draft->gate.bypass.key));
+}
+
 /* Lets go of the nodes and writes the end. Part of a commit. */
 static void
 finish(struct co_core *core, struct co_state *draft, enum co_end end)
@@ -141,6 +148,7 @@ finish(struct co_core *core, struct co_state *draft, enum co_end end)
 	memset(&run->words, 0, sizeof(run->words));
 	for (unsigned i = 0; i < draft->node_count; i++) draft->nodes[i].run = 0;
 	draft->gate.step[0] = '\0';
+	co_end_links(draft);
 	co_tell_event(core, "end", run->step, co_end_name(end), run->ended_ms - run->began_ms);
 }
 

@@ -13,17 +13,49 @@ set_mode(struct co_turn *t, enum fm_gate_mode mode, const char *pinned)
 	if (mode != FM_GATE_CLOSED) t->state->run.closed = false;
 	gate->drained_count = 0;
 	FM_COPY(gate->pinned, pinned);
+	gate->bypass.node[0] = '\0';
+	gate->bypass.shut = false;
 	/* The rest of the drain's limit is for the proof that what was cut is gone. */
 	gate->cut_after_ms = (uint32_t)(t->config->limits_ms[CO_LIMIT_DRAIN] * 8 / 10);
 	gate->refresh = !t->state->run.recovering &&
 			!fm_is_equal(t->state->run.to, t->state->run.from);
 }
 
+/* The application is about to be stopped: operators are visitors until the first node is there again. */
 void
 co_ask_close(struct co_turn *t, struct co_who who)
 {
 	(void)who;
 	set_mode(t, FM_GATE_CLOSED, "");
+	t->state->gate.bypass.shut = true;
+}
+
+/* The page alone: operators go on using all nodes. */
+void
+co_ask_page(struct co_turn *t, struct co_who who)
+{
+	(void)who;
+	set_mode(t, FM_GATE_CLOSED, "");
+}
+
+void
+co_let_operators_in(struct co_turn *t)
+{
+	struct fm_gate_bypass *bypass = &t->state->gate.bypass;
+
+	if (t->state->gate.mode != FM_GATE_CLOSED) return;
+	bypass->shut = false;
+	FM_COPY(bypass->node, co_node_name(t, t->state->run.first));
+}
+
+void
+co_keep_operators_out(struct co_turn *t, unsigned node)
+{
+	struct fm_gate_bypass *bypass = &t->state->gate.bypass;
+
+	if (t->state->gate.mode != FM_GATE_CLOSED) return;
+	if (fm_is_empty(bypass->node) || fm_is_equal(bypass->node, co_node_name(t, node)))
+		bypass->shut = true;
 }
 
 void
@@ -36,10 +68,12 @@ co_ask_pin(struct co_turn *t, struct co_who who)
 void
 co_ask_pin_or_page(struct co_turn *t, struct co_who who)
 {
-	if (t->state->run.page)
-		co_ask_close(t, who);
-	else
+	if (!t->state->run.page) {
 		co_ask_pin(t, who);
+		return;
+	}
+	co_ask_page(t, who);
+	co_let_operators_in(t);
 }
 
 void

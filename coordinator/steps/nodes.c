@@ -32,6 +32,7 @@ co_ask_stop(struct co_turn *t, struct co_who who)
 
 	w->app = FM_APP_GOAL_STOPPED;
 	w->start = FM_START_PLAIN;
+	co_keep_operators_out(t, who.i);
 }
 
 void
@@ -68,6 +69,7 @@ co_ask_start_first(struct co_turn *t, struct co_who who)
 
 	ask_running(t, who, t->state->run.to, may ? FM_START_MIGRATE : FM_START_PLAIN);
 	if (may) t->state->run.touched = true;
+	co_let_operators_in(t);
 }
 
 void
@@ -80,6 +82,7 @@ void
 co_ask_start_back(struct co_turn *t, struct co_who who)
 {
 	ask_running(t, who, t->state->run.from, FM_START_PLAIN);
+	co_let_operators_in(t);
 }
 
 /* What runs is left running; only a retry asks for another start. */

@@ -27,7 +27,8 @@ co_is_approved(const struct co_turn *t, struct co_who who)
 	if (t->state->run.words.rejected)
 		return co_say(t, CO_FAILED, "rejected after verification");
 	if (t->state->run.words.approved) return CO_DONE;
-	return co_say(t, CO_WAIT, "a person to look at %s and type: fermata approve",
+	return co_say(t, CO_WAIT,
+		      "a person to look at %s (fermata bypass) and type: fermata approve",
 		      co_node_name(t, t->state->run.first));
 }
 
@@ -36,6 +37,7 @@ co_is_ended(const struct co_turn *t, struct co_who who)
 {
 	(void)who;
 	if (t->state->run.words.ended) return CO_DONE;
-	return co_say(t, CO_WAIT, "a person to work on %s and type: fermata maintenance end",
-		      co_node_name(t, t->state->run.first));
+	return co_say(t, CO_WAIT, "a person to work on %s%s and type: fermata maintenance end",
+		      co_node_name(t, t->state->run.first),
+		      t->state->run.page ? " (fermata bypass)" : "");
 }

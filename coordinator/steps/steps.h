@@ -19,7 +19,7 @@ typedef bool co_when_fn(const struct co_turn *t);
 typedef int co_prepare_fn(struct co_turn *t, const struct co_order *order, struct fm_err *err);
 
 /* gates.c */
-co_ask_fn co_ask_close, co_ask_pin, co_ask_pin_or_page, co_ask_open, co_ask_drain_one,
+co_ask_fn co_ask_close, co_ask_page, co_ask_pin, co_ask_pin_or_page, co_ask_open, co_ask_drain_one,
 	co_ask_undrain;
 co_done_fn co_is_closed, co_is_drained, co_is_pinned, co_others_are_drained, co_is_open,
 	co_one_is_drained;
@@ -58,5 +58,9 @@ enum co_verdict co_say(const struct co_turn *t, enum co_verdict verdict, const c
 /* A new try of a start, or of a restore, has a number that no earlier one had. */
 uint64_t co_serial_of(const struct co_run *run);
 const char *co_node_name(const struct co_turn *t, unsigned node);
+/* While the gates are closed: an operator's bypass leads to the first node; and no more to one that is
+ * to be stopped. */
+void co_let_operators_in(struct co_turn *t);
+void co_keep_operators_out(struct co_turn *t, unsigned node);
 
 #endif

@@ -115,6 +115,23 @@ fm_is_name(const char *s, size_t max)
 }
 
 bool
+fm_is_site(const char *s, size_t max)
+{
+	static const char host[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				   ".-_:[]";
+	size_t n = 0;
+
+	if (fm_is_empty(s) || strlen(s) >= max) return false;
+	if (strncmp(s, "http://", 7) != 0 && strncmp(s, "https://", 8) != 0) return false;
+	s = strstr(s, "//") + 2;
+	n = strspn(s, host);
+	if (n == 0 || (s[n] != '\0' && s[n] != '/')) return false;
+	for (s += n; *s != '\0'; s++)
+		if (*s != '/' && *s != '~' && strchr(host, *s) == NULL) return false;
+	return true;
+}
+
+bool
 fm_parse_u64(const char *s, unsigned long long min, unsigned long long max, unsigned long long *ret)
 {
 	unsigned long long n = 0;

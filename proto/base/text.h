@@ -28,6 +28,10 @@ bool fm_is_empty(const char *s);
  * bytes, never "..". Such a string is safe in a path, an SQL identifier (quoted) and a log. */
 bool fm_is_name(const char *s, size_t max);
 
+/* The address of a site: http:// or https://, a host, perhaps a port and a path, at most max - 1 bytes;
+ * nothing in it that a shell, a terminal or a browser could take for something else. */
+bool fm_is_site(const char *s, size_t max);
+
 /* Whole string as a decimal number in [min, max]. */
 bool fm_parse_u64(const char *s, unsigned long long min, unsigned long long max,
 		  unsigned long long *ret);

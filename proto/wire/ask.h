@@ -13,6 +13,7 @@
 #define FM_RELEASES_MAX 16
 #define FM_NODES_MAX 32 /* NocoBase gives worker ids 0..31 */
 #define FM_GATES_MAX 8
+#define FM_BYPASS_KEY_SIZE 32
 
 /* Every enum that reaches a log or a screen has its names beside it. Values equal the schema's. */
 #define FM_APP_GOALS(X) X(NONE, "none") X(STOPPED, "stopped") X(RUNNING, "running")
@@ -95,6 +96,12 @@ struct fm_agent_report {
 	uint64_t swept_seq;
 };
 
+struct fm_gate_bypass {
+	uint8_t key[FM_BYPASS_KEY_SIZE]; /* zeros: none */
+	char node[FM_NAME_SIZE];
+	bool shut;
+};
+
 struct fm_gate_ask {
 	struct fm_voice voice;
 	enum fm_gate_mode mode;
@@ -108,6 +115,7 @@ struct fm_gate_ask {
 	int64_t back_at;
 	uint64_t run;
 	bool refresh;
+	struct fm_gate_bypass bypass;
 };
 
 struct fm_node_traffic {
@@ -123,7 +131,7 @@ struct fm_gate_report {
 	char drained[FM_NODES_MAX][FM_NAME_SIZE];
 	unsigned node_count;
 	struct fm_node_traffic nodes[FM_NODES_MAX];
-	uint32_t in_flight, websockets, workers;
+	uint32_t in_flight, websockets, workers, bypassed;
 	uint64_t passed, refused;
 	char error[FM_TEXT_SIZE];
 };

@@ -18,6 +18,7 @@ fm_gate_ask_pack(const struct fm_gate_ask *ask, size_t *ret_size)
 	struct fm_gate_ask a = *ask;
 	Fermata__Envelope envelope = FERMATA__ENVELOPE__INIT;
 	Fermata__GateAsk msg = FERMATA__GATE_ASK__INIT;
+	Fermata__GateBypass bypass = FERMATA__GATE_BYPASS__INIT;
 	char *drained[FM_NODES_MAX];
 
 	for (unsigned i = 0; i < a.drained_count; i++) drained[i] = fm_field_clean(a.drained[i]);
@@ -34,6 +35,11 @@ fm_gate_ask_pack(const struct fm_gate_ask *ask, size_t *ret_size)
 	msg.back_at = a.back_at;
 	msg.run = a.run;
 	msg.refresh = a.refresh;
+	bypass.key.data = a.bypass.key;
+	bypass.key.len = sizeof(a.bypass.key);
+	bypass.node = fm_field_clean(a.bypass.node);
+	bypass.shut = a.bypass.shut;
+	msg.bypass = &bypass;
 	envelope.body_case = FERMATA__ENVELOPE__BODY_GATE_ASK;
 	envelope.gate_ask = &msg;
 	return fm_frame_pack(&envelope, ret_size);
@@ -76,10 +82,23 @@ fm_gate_report_pack(const struct fm_gate_report *report, size_t *ret_size)
 	msg.workers = r.workers;
 	msg.passed = r.passed;
 	msg.refused = r.refused;
+	msg.bypassed = r.bypassed;
 	msg.error = fm_field_clean(r.error);
 	envelope.body_case = FERMATA__ENVELOPE__BODY_GATE_REPORT;
 	envelope.gate_report = &msg;
 	return fm_frame_pack(&envelope, ret_size);
+}
+
+static int
+take_bypass(const struct Fermata__GateBypass *msg, struct fm_gate_bypass *ret, struct fm_err *err)
+{
+	if (msg == NULL) return 0;
+	if (msg->key.len != 0 && msg->key.len != sizeof(ret->key))
+		return fm_fail(err, FM_ERR_PEER, 0, "a key of %zu bytes", msg->key.len);
+	if (NAME(node) < 0) return fm_wrap(err, "bypass");
+	if (msg->key.len != 0) memcpy(ret->key, msg->key.data, sizeof(ret->key));
+	ret->shut = msg->shut;
+	return 0;
 }
 
 int
@@ -88,7 +107,7 @@ fm_gate_ask_from(const struct Fermata__GateAsk *msg, struct fm_gate_ask *ret, st
 	memset(ret, 0, sizeof *ret);
 	if (fm_field_enum((int)msg->mode, FM_GATE_PINNED + 1, "mode", err) < 0 ||
 	    NAME(pinned) < 0 || DRAINED() < 0 || TEXT(message) < 0 || TEXT(step) < 0 ||
-	    TEXT(command) < 0)
+	    TEXT(command) < 0 || take_bypass(msg->bypass, &ret->bypass, err) < 0)
 		return fm_wrap(err, "GATE_ASK");
 	ret->voice = (struct fm_voice){ msg->epoch, msg->seq };
 	ret->mode = (enum fm_gate_mode)msg->mode;
@@ -133,6 +152,7 @@ fm_gate_report_from(const struct Fermata__GateReport *msg, struct fm_gate_report
 	ret->in_flight = msg->in_flight;
 	ret->websockets = msg->websockets;
 	ret->workers = msg->workers;
+	ret->bypassed = msg->bypassed;
 	ret->passed = msg->passed;
 	ret->refused = msg->refused;
 	return 0;

@@ -11,6 +11,7 @@ class Node:
         self.name = name
         self.port = None
         self.requests = []         # (monotonic time, method, path)
+        self.heads = []            # the same as they came
         self.connections = 0       # open now
         self.accepted = 0
         self.websockets = 0
@@ -35,6 +36,7 @@ class Node:
         method, path, _ = lines[0].split(" ", 2)
         headers = dict(line.lower().split(": ", 1) for line in lines[1:] if ": " in line)
         self.requests.append((time.monotonic(), method, path))
+        self.heads.append(head.decode("latin-1"))
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         if headers.get("upgrade") == "websocket":
             return await self.websocket(reader, writer, headers)

@@ -11,6 +11,7 @@ HELLO, WELCOME, HEARTBEAT, GOODBYE, GATE_ASK, GATE_REPORT = 1, 2, 3, 4, 20, 21
 
 # field number -> (name, kind); a kind in brackets is repeated, a dict is a message
 TRAFFIC = {1: ("name", str), 2: ("in_flight", int), 3: ("websockets", int)}
+BYPASS = {1: ("key", bytes), 2: ("node", str), 3: ("shut", int)}
 SCHEMA = {
     HELLO: {1: ("major", int), 2: ("minor", int), 3: ("role", int), 4: ("name", str),
             5: ("program", str), 6: ("instance", str), 7: ("epoch", int), 8: ("seq", int)},
@@ -21,11 +22,11 @@ SCHEMA = {
     GATE_ASK: {1: ("epoch", int), 2: ("seq", int), 3: ("mode", int), 4: ("pinned", str),
                5: ("drained", [str]), 6: ("cut_after_ms", int), 7: ("message", str),
                8: ("step", str), 9: ("command", str), 10: ("back_at", int), 11: ("run", int),
-               12: ("refresh", int)},
+               12: ("refresh", int), 13: ("bypass", BYPASS)},
     GATE_REPORT: {1: ("epoch", int), 2: ("seq", int), 3: ("mode", int), 4: ("pinned", str),
                   5: ("drained", [str]), 6: ("nodes", [TRAFFIC]), 7: ("in_flight", int),
                   8: ("websockets", int), 9: ("workers", int), 10: ("passed", int),
-                  11: ("refused", int), 12: ("error", str)},
+                  11: ("refused", int), 12: ("error", str), 15: ("bypassed", int)},
 }
 
 
@@ -48,11 +49,17 @@ def field(number, value):
 
 
 def encode(body, **values):
-    names = {name: (number, kind) for number, (name, kind) in SCHEMA[body].items()}
+    return encode_fields(SCHEMA[body], values)
+
+
+def encode_fields(schema, values):
+    names = {name: (number, kind) for number, (name, kind) in schema.items()}
     out = b""
     for name, value in values.items():
         number, kind = names[name]
         for item in value if isinstance(kind, list) else [value]:
+            if isinstance(item, dict):
+                item = encode_fields(kind, item)
             if item:
                 out += field(number, item)
     return out

@@ -48,6 +48,28 @@ check_gates(struct sim_world *w)
 				    i + 1, fm_gate_mode_name(w->gates[i].mode));
 }
 
+/* I2: operators get past the page to an application that stays, and by the links of this run alone. */
+static void
+check_bypass(struct sim_world *w)
+{
+	const struct co_state *s = &w->state;
+	const struct fm_gate_bypass *bypass = &s->gate.bypass;
+	bool ended = s->run.state == CO_RUN_NONE || s->run.state == CO_RUN_ENDED;
+
+	if (s->gate.mode == FM_GATE_OPEN && ended && bypass->key[0] != 0)
+		sim_violate(w, "I2: links are good after the run has opened the gates");
+	if (!ended && bypass->key[0] != (uint8_t)s->run.number)
+		sim_violate(w, "I2: the key is not this run's");
+	if (s->gate.mode != FM_GATE_CLOSED || bypass->shut) return;
+	for (unsigned i = 0; i < s->node_count; i++) {
+		if (!fm_is_empty(bypass->node) && !fm_is_equal(bypass->node, s->node_names[i]))
+			continue;
+		if (s->nodes[i].app == FM_APP_GOAL_STOPPED)
+			sim_violate(w, "I2: operators are let through to %s, which is to stop",
+				    s->node_names[i]);
+	}
+}
+
 /* I2: visitors never meet an application that does not fit the database. */
 static void
 check_served(struct sim_world *w)
@@ -78,6 +100,7 @@ sim_check(struct sim_world *w)
 {
 	check_one_version(w);
 	check_gates(w);
+	check_bypass(w);
 	check_served(w);
 }
 

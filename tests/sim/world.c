@@ -115,6 +115,7 @@ begin(struct sim_world *w)
 				  .no_backup = w->plan.no_backup,
 				  .page = w->plan.page };
 
+	memset(order.bypass_key, (int)w->state.last_run + 1, sizeof(order.bypass_key));
 	FM_COPY(order.procedure, w->plan.procedure);
 	FM_COPY(order.to, fm_is_equal(w->plan.procedure, "upgrade") ? SIM_NEW : "");
 	FM_COPY(order.args, w->plan.procedure);

@@ -162,6 +162,88 @@ exempt_rides_outlive_a_closing_only_when_younger(void **state)
 	assert_true(fm_gate_is_over(closed(), 5, &ride));
 }
 
+static void
+word_of_a_closed_gate_says_whom_a_bypass_reaches(void **state)
+{
+	(void)state;
+	for (int node = 0; node < FM_GATE_DENIED_BITS; node++) {
+		uint64_t word = fm_gate_word_closed(node, 0);
+
+		assert_int_equal(fm_gate_word_mode(word), FM_GATE_CLOSED);
+		assert_true(fm_gate_has_bypass(word));
+		assert_int_equal(fm_gate_only_node(word, true), node);
+		assert_int_equal(fm_gate_only_node(word, false), FM_GATE_NO_NODE);
+		assert_true(fm_gate_may_bypass(word, node));
+		assert_false(fm_gate_may_bypass(word, node ^ 1));
+		assert_false(fm_gate_may_bypass(word, FM_GATE_NO_NODE));
+		/* what the gate is off for is not pinned with the operator */
+		assert_true(fm_gate_may_use(word, node ^ 1));
+	}
+	assert_true(fm_gate_word_closed(FM_GATE_BYPASS_ALL, 6) ==
+		    fm_gate_word(FM_GATE_CLOSED, FM_GATE_NO_NODE, 6));
+}
+
+static void
+bypass_reaches_one_node_all_or_none(void **state)
+{
+	static const int none[] = { FM_GATE_BYPASS_NONE, FM_GATE_DENIED_BITS, 255, -2 };
+	uint64_t word = fm_gate_word_closed(1, 0);
+
+	(void)state;
+	assert_int_equal(decide(word, false, true, false), FM_GATE_PASS);
+	assert_int_equal(decide(word, false, false, false), FM_GATE_PAGE);
+	/* its node is drained, or not one of this gate */
+	assert_int_equal(decide(fm_gate_word_closed(1, 2), false, true, false), FM_GATE_PAGE);
+	assert_int_equal(decide(fm_gate_word_closed(9, 0), false, true, true), FM_GATE_REFUSE);
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+		struct fm_gate_facts facts = { .nodes = 0, .is_bypass = true };
+
+		word = fm_gate_word_closed(none[i], 0);
+		assert_false(fm_gate_has_bypass(word));
+		assert_int_equal(decide(word, false, true, false), FM_GATE_PAGE);
+		assert_int_equal(fm_gate_decide(word, &facts), FM_GATE_PAGE);
+		assert_int_equal(decide(word, true, false, false), FM_GATE_PASS);
+		assert_int_equal(fm_gate_only_node(word, true), FM_GATE_NO_NODE);
+		for (int node = FM_GATE_NO_NODE; node < FM_GATE_DENIED_BITS; node++)
+			assert_false(fm_gate_may_bypass(word, node));
+	}
+	word = fm_gate_word_closed(FM_GATE_BYPASS_ALL, 2);
+	assert_true(fm_gate_may_bypass(word, 0));
+	assert_false(fm_gate_may_bypass(word, 1));
+	assert_true(fm_gate_may_bypass(word, FM_GATE_NO_NODE));
+}
+
+static void
+bypass_is_nothing_while_visitors_are_served(void **state)
+{
+	(void)state;
+	assert_false(fm_gate_has_bypass(FM_GATE_WORD_OPEN));
+	assert_false(fm_gate_has_bypass(pinned_to(0, 0)));
+	assert_int_equal(fm_gate_only_node(pinned_to(2, 0), false), 2);
+	assert_int_equal(fm_gate_only_node(pinned_to(2, 0), true), 2);
+	assert_false(fm_gate_may_bypass(pinned_to(2, 0), 1));
+	assert_true(fm_gate_may_bypass(FM_GATE_WORD_OPEN, 1));
+}
+
+static void
+operator_s_rides_end_when_they_may_not_be_made_any_more(void **state)
+{
+	struct fm_gate_ride ride = { .since = 5, .node = 1, .is_exempt = true, .is_bypass = true };
+
+	(void)state;
+	assert_false(fm_gate_is_over(fm_gate_word_closed(1, 0), 5, &ride));
+	assert_false(fm_gate_is_over(closed(), 5, &ride));
+	assert_true(fm_gate_is_over(fm_gate_word_closed(0, 0), 5, &ride));
+	assert_true(fm_gate_is_over(fm_gate_word_closed(FM_GATE_BYPASS_NONE, 0), 5, &ride));
+	assert_false(fm_gate_is_over(FM_GATE_WORD_OPEN, 5, &ride));
+	ride.node = FM_GATE_NO_NODE;
+	assert_false(fm_gate_is_over(fm_gate_word_closed(0, 0), 5, &ride));
+	assert_true(fm_gate_is_over(fm_gate_word_closed(FM_GATE_BYPASS_NONE, 0), 5, &ride));
+	/* what the gate is off for goes on */
+	ride.is_bypass = false;
+	assert_false(fm_gate_is_over(fm_gate_word_closed(FM_GATE_BYPASS_NONE, 0), 5, &ride));
+}
+
 static enum fm_gate_hearing
 hear(uint64_t epoch, uint64_t seq, const struct fm_gate_ask *base)
 {
@@ -203,6 +285,9 @@ same_voice_with_other_rules_is_a_clash(void **state)
 	CLASHES(FM_COPY(ask.drained[0], "app2"));
 	CLASHES(FM_COPY(ask.pinned, "app1"));
 	CLASHES(ask.cut_after_ms = 1);
+	CLASHES(ask.bypass.shut = true);
+	CLASHES(FM_COPY(ask.bypass.node, "app1"));
+	CLASHES(ask.bypass.key[31] = 1);
 	ask = base;
 	FM_COPY(ask.message, "other words");
 	FM_COPY(ask.step, "are no other rules");
@@ -222,6 +307,10 @@ main(void)
 		cmocka_unit_test(drained_node_gets_nothing_in_any_mode),
 		cmocka_unit_test(rides_are_over_when_their_node_is),
 		cmocka_unit_test(exempt_rides_outlive_a_closing_only_when_younger),
+		cmocka_unit_test(word_of_a_closed_gate_says_whom_a_bypass_reaches),
+		cmocka_unit_test(bypass_reaches_one_node_all_or_none),
+		cmocka_unit_test(bypass_is_nothing_while_visitors_are_served),
+		cmocka_unit_test(operator_s_rides_end_when_they_may_not_be_made_any_more),
 		cmocka_unit_test(voices_are_heard_in_order),
 		cmocka_unit_test(same_voice_with_other_rules_is_a_clash),
 	};

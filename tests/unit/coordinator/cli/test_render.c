@@ -49,6 +49,36 @@ test_status_fits_the_terminal(void **state)
 }
 
 static void
+test_operators_on_a_closed_gate_are_told(void **state)
+{
+	Fermata__ClusterStatus *status = made_up_status();
+
+	(void)state;
+	status->gates[0]->bypassed = 2;
+	co_render_status(golden_open(), &plain, status);
+	assert_non_null(strstr(golden_text(), "2 of operators"));
+}
+
+static void
+test_a_link_stands_alone_on_its_line(void **state)
+{
+	Fermata__BypassLink link = FERMATA__BYPASS_LINK__INIT;
+
+	(void)state;
+	link.url = text("https://intranet.example/fermata-bypass/1.12.1790000060.00");
+	link.run = 12;
+	link.expires_ms = NOON;
+	co_render_bypass(golden_open(), &plain, &link);
+	assert_non_null(strstr(golden_text(), ", in run 12, to every node\n"));
+	link.node = text("app1");
+	co_render_bypass(golden_open(), &plain, &link);
+	const char *shown = golden_text();
+	assert_memory_equal(shown, link.url, strlen(link.url));
+	assert_int_equal(shown[strlen(link.url)], '\n');
+	assert_non_null(strstr(shown, ", in run 12, to app1\n"));
+}
+
+static void
 test_the_coordinator_s_sentence_is_taken(void **state)
 {
 	Fermata__ClusterStatus *status = made_up_status();
@@ -292,6 +322,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_status),
+		cmocka_unit_test(test_operators_on_a_closed_gate_are_told),
+		cmocka_unit_test(test_a_link_stands_alone_on_its_line),
 		cmocka_unit_test(test_status_fits_the_terminal),
 		cmocka_unit_test(test_the_coordinator_s_sentence_is_taken),
 		cmocka_unit_test(test_run_and_its_timeline),

@@ -51,6 +51,70 @@ test_approval_is_waited_for(void **state)
 	assert_string_equal(run_world_run(w)->step, "start others");
 }
 
+/* A link made at any time of a run leads to the first node alone, and only while it is there to stay. */
+static void
+test_operators_get_in_once_the_first_node_is_started(void **state)
+{
+	static const char *const shut[] = { "stop nodes", "switch release" };
+	struct run_world *w = *state;
+	const struct fm_gate_ask *gate = &co_core_state(w->core)->gate;
+
+	assert_int_equal(run_world_begin(w, "upgrade", "2.2.16", false), 0);
+	for (unsigned i = 0; i < sizeof(shut) / sizeof(shut[0]); i++) {
+		run_world_until(w, shut[i]);
+		if (!gate->bypass.shut) fail_msg("%s: %s", shut[i], run_world_run(w)->step);
+	}
+	run_world_until(w, "start first");
+	assert_false(gate->bypass.shut);
+	assert_string_equal(gate->bypass.node, "app1");
+	run_world_until(w, "approve");
+	assert_int_equal(say(w, CO_VERB_REJECT), 0);
+	run_world_until(w, "stop nodes");
+	assert_true(gate->bypass.shut);
+	run_world_until(w, "start first");
+	assert_false(gate->bypass.shut);
+	run_world_until(w, "open gates");
+	assert_string_equal(gate->bypass.node, "");
+}
+
+static void
+test_a_key_lives_as_long_as_the_page_of_its_run(void **state)
+{
+	struct run_world *w = *state;
+	const struct fm_gate_bypass *bypass = &co_core_state(w->core)->gate.bypass;
+	struct co_order order = { .procedure = "page on", .bypass_key = { 1 } };
+
+	assert_int_equal(co_begin(w->core, &order, w->now, NULL), 0);
+	run_world_obey(w);
+	run_world_obey(w);
+	assert_int_equal(run_world_run(w)->end, CO_END_DONE);
+	assert_int_equal(bypass->key[0], 1);
+	assert_false(bypass->shut);
+	order.bypass_key[0] = 2;
+	FM_COPY(order.procedure, "page off");
+	assert_int_equal(co_begin(w->core, &order, w->now, NULL), 0);
+	assert_int_equal(bypass->key[0], 2);
+	run_world_until(w, "open gates");
+	run_world_obey(w);
+	assert_int_equal(run_world_run(w)->end, CO_END_DONE);
+	assert_int_equal(bypass->key[0], 0);
+}
+
+static void
+test_a_note_is_a_line_of_the_timeline(void **state)
+{
+	struct run_world *w = *state;
+	unsigned commits = w->commits, asks = w->gate_asks;
+
+	assert_int_equal(co_note(w->core, "a link was made", w->now), 0);
+	assert_string_equal(w->last_event.text, "a link was made");
+	assert_string_equal(w->last_event.kind, "note");
+	assert_int_equal(w->commits, commits + 1);
+	assert_int_equal(w->gate_asks, asks);
+	w->journal_refuses = true;
+	assert_int_equal(co_note(w->core, "another", w->now), -1);
+}
+
 static void
 test_rejection_is_rolled_back(void **state)
 {
@@ -238,6 +302,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_no_word_fits_a_run_that_has_ended),
 		T(test_approval_is_waited_for),
+		T(test_operators_get_in_once_the_first_node_is_started),
+		T(test_a_key_lives_as_long_as_the_page_of_its_run),
+		T(test_a_note_is_a_line_of_the_timeline),
 		T(test_rejection_is_rolled_back),
 		T(test_abort_takes_back),
 		T(test_abort_is_refused_once_visitors_are_in),

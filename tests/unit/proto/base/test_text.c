@@ -146,6 +146,33 @@ test_durations_as_people_read_them(void **state)
 }
 
 static void
+test_addresses_of_sites(void **state)
+{
+	static const char *const good[] = { "http://a", "https://intranet.example",
+					    "https://[::1]:8443", "http://10.0.0.1:80/nocobase/" };
+	static const char *const bad[] = { "",
+					   "https://",
+					   "https:///x",
+					   "intranet.example",
+					   "ftp://a",
+					   "javascript://a",
+					   "https://a b",
+					   "https://a?x",
+					   "https://a#x",
+					   "https://a/$(x)",
+					   "https://user@a",
+					   "https://a\n",
+					   "https://a/\x1b[2J" };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(good); i++) assert_true(fm_is_site(good[i], 64));
+	for (size_t i = 0; i < COUNT(bad); i++)
+		if (fm_is_site(bad[i], 64)) fail_msg("%s", bad[i]);
+	assert_false(fm_is_site("http://abc", 10));
+	assert_true(fm_is_site("http://ab", 10));
+}
+
+static void
 test_nearest(void **state)
 {
 	static const char *const names[] = { "status", "startup", "stop", "restart", NULL };
@@ -169,6 +196,7 @@ main(void)
 		cmocka_unit_test(test_numbers_are_whole_and_in_range),
 		cmocka_unit_test(test_durations),
 		cmocka_unit_test(test_durations_as_people_read_them),
+		cmocka_unit_test(test_addresses_of_sites),
 		cmocka_unit_test(test_nearest),
 	};
 

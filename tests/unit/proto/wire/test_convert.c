@@ -90,12 +90,15 @@ fill_gate_ask(struct fm_gate_ask *ask)
 				     .cut_after_ms = 3,
 				     .back_at = -4,
 				     .run = 5,
-				     .refresh = true };
+				     .refresh = true,
+				     .bypass.shut = true };
 	FILL(ask->pinned, 'a');
 	for (int i = 0; i < FM_NODES_MAX; i++) FILL(ask->drained[i], (char)('A' + i % 26));
 	FILL(ask->message, 'b');
 	FILL(ask->step, 'c');
 	FILL(ask->command, 'd');
+	memset(ask->bypass.key, 'e', sizeof(ask->bypass.key));
+	FILL(ask->bypass.node, 'f');
 }
 
 static void
@@ -110,7 +113,8 @@ fill_gate_report(struct fm_gate_report *r)
 				      .websockets = 4,
 				      .workers = 5,
 				      .passed = 6,
-				      .refused = 7 };
+				      .refused = 7,
+				      .bypassed = 8 };
 	FILL(r->pinned, 'a');
 	for (int i = 0; i < FM_NODES_MAX; i++) {
 		FILL(r->drained[i], (char)('A' + i % 26));
