@@ -32,7 +32,7 @@ fm_gate_word_closed(int bypass, uint64_t denied)
 		bypass = FM_GATE_BYPASS_NONE;
 	}
 
-	index = (uint64_t)(bypass + 1);
+	index = (uint64_t)bypass + 1;
 
 	return (uint64_t)FM_GATE_CLOSED << 56 | index << 48 | (denied & FM_GATE_DENIED_MASK);
 }

@@ -1,32 +1,18 @@
 
 /*
  * Who may pass a closed gate: an operator, by address, header, predicate or
- * the cookie of a link; and the link itself, which sets the cookie.
+ * the cookie of a link.
  */
 
 
 #include "ngx_http_fermata_module.h"
-#include "wire/bypass.h"
 
 #include <openssl/crypto.h>
 
 
-#define NGX_HTTP_FERMATA_LINK_LEN  (sizeof(FM_BYPASS_PATH) - 1)
-
-
-static ngx_table_elt_t *ngx_http_fermata_find_header(ngx_http_request_t *r,
-    ngx_str_t *name, ngx_table_elt_t *after);
 static ngx_uint_t ngx_http_fermata_has_header(ngx_http_request_t *r,
     ngx_keyval_t *kv);
 static ngx_uint_t ngx_http_fermata_has_cookie(ngx_http_request_t *r);
-static enum fm_bypass_verdict ngx_http_fermata_token(const u_char *token,
-    size_t size, int64_t *expires);
-static void ngx_http_fermata_mask(ngx_str_t *text);
-static ngx_int_t ngx_http_fermata_refuse_link(ngx_http_request_t *r,
-    enum fm_bypass_verdict verdict);
-static ngx_int_t ngx_http_fermata_take_link(ngx_http_request_t *r,
-    ngx_str_t *token, int64_t left, ngx_str_t *to);
-static ngx_uint_t ngx_http_fermata_is_tls(ngx_http_request_t *r);
 
 
 /*
@@ -77,7 +63,7 @@ ngx_http_fermata_test_bypass(ngx_http_request_t *r,
 
 /* The next header of that name, after one or from the first. */
 
-static ngx_table_elt_t *
+ngx_table_elt_t *
 ngx_http_fermata_find_header(ngx_http_request_t *r, ngx_str_t *name,
     ngx_table_elt_t *after)
 {
@@ -173,7 +159,7 @@ ngx_http_fermata_has_cookie(ngx_http_request_t *r)
 }
 
 
-static enum fm_bypass_verdict
+enum fm_bypass_verdict
 ngx_http_fermata_token(const u_char *token, size_t size, int64_t *expires)
 {
     struct fm_bypass    now;
@@ -189,220 +175,23 @@ ngx_http_fermata_token(const u_char *token, size_t size, int64_t *expires)
 }
 
 
-/*
- * FM_BYPASS_PATH, token, where to go.  The token must not get into a log, so it
- * is overwritten where it was received: variables may have been made of it.
- */
-
-ngx_int_t
-ngx_http_fermata_open_link(ngx_http_request_t *r)
+void
+ngx_http_fermata_bypass_create(ngx_http_fermata_loc_conf_t *lcf)
 {
-    u_char                  *p, *last;
-    int64_t                  expires;
-    ngx_int_t                rc;
-    ngx_str_t                token, to;
-    enum fm_bypass_verdict   verdict;
-
-    expires = 0;
-    verdict = FM_BYPASS_BAD;
-    ngx_str_null(&token);
-    ngx_str_null(&to);
-
-    p = r->unparsed_uri.data;
-    last = p + r->unparsed_uri.len;
-
-    if (r->unparsed_uri.len > NGX_HTTP_FERMATA_LINK_LEN
-        && ngx_memcmp(p, FM_BYPASS_PATH, NGX_HTTP_FERMATA_LINK_LEN) == 0)
-    {
-        p += NGX_HTTP_FERMATA_LINK_LEN;
-        token.data = p;
-
-        while (p < last && *p != '/' && *p != '?') {
-            p++;
-        }
-
-        token.len = p - token.data;
-
-        to.len = last - p;
-        to.data = p;
-
-        /* "//host" and "/\host" are other sites, "?..." is no path */
-
-        if (to.len == 0 || to.data[0] != '/'
-            || (to.len > 1 && (to.data[1] == '/' || to.data[1] == '\\')))
-        {
-            ngx_str_set(&to, "/");
-        }
-
-        token.data = ngx_pstrdup(r->pool, &token);
-        to.data = ngx_pstrdup(r->pool, &to);
-
-        if (token.data == NULL || to.data == NULL) {
-            token.len = 0;
-        }
-
-        verdict = ngx_http_fermata_token(token.data, token.len, &expires);
-    }
-
-    ngx_http_fermata_mask(&r->unparsed_uri);
-    ngx_http_fermata_mask(&r->request_line);
-    ngx_http_fermata_mask(&r->uri);
-
-    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
-        return NGX_HTTP_NOT_ALLOWED;
-    }
-
-    rc = ngx_http_discard_request_body(r);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    if (verdict != FM_BYPASS_GOOD) {
-        return ngx_http_fermata_refuse_link(r, verdict);
-    }
-
-    ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
-                  "fermata: a bypass link has been opened");
-
-    return ngx_http_fermata_take_link(r, &token, expires - ngx_time(), &to);
+    lcf->bypass = NGX_CONF_UNSET_PTR;
+    lcf->bypass_addresses = NGX_CONF_UNSET_PTR;
+    lcf->bypass_headers = NGX_CONF_UNSET_PTR;
 }
 
 
-/* All that follows the path of a link; the whole of what is written otherwise. */
-
-static void
-ngx_http_fermata_mask(ngx_str_t *text)
+void
+ngx_http_fermata_bypass_merge(ngx_http_fermata_loc_conf_t *conf,
+    ngx_http_fermata_loc_conf_t *prev)
 {
-    u_char  *p, *last;
-
-    last = text->data + text->len;
-
-    for (p = text->data; p < last; p++) {
-
-        if ((size_t) (last - p) >= NGX_HTTP_FERMATA_LINK_LEN
-            && ngx_memcmp(p, FM_BYPASS_PATH, NGX_HTTP_FERMATA_LINK_LEN) == 0)
-        {
-            p += NGX_HTTP_FERMATA_LINK_LEN;
-            break;
-        }
-    }
-
-    if (p == last) {
-
-        p = ngx_strlchr(text->data, last, '/');
-
-        if (p == NULL) {
-            return;
-        }
-    }
-
-    for ( /* void */ ; p < last && *p != ' '; p++) {
-        *p = '*';
-    }
-}
-
-
-static ngx_int_t
-ngx_http_fermata_refuse_link(ngx_http_request_t *r,
-    enum fm_bypass_verdict verdict)
-{
-    static ngx_str_t  type = ngx_string("text/plain");
-    static ngx_str_t  texts[] = {
-        ngx_null_string,
-        ngx_string("This is not a link of \"fermata bypass\", or a part of "
-                   "it is missing.\n"),
-        ngx_string("This link belongs to another run, or there is nothing "
-                   "to bypass now.\nFor a new one: fermata bypass\n"),
-        ngx_string("This link has run out.\nFor a new one: "
-                   "fermata bypass\n")
-    };
-
-    ngx_http_complex_value_t  cv;
-
-    ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
-                  "fermata: a bypass link has been refused");
-
-    ngx_memzero(&cv, sizeof(ngx_http_complex_value_t));
-    cv.value = texts[verdict];
-
-    if (ngx_http_fermata_add_header(r, "Cache-Control", "no-store", 8)
-        != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    ngx_http_finalize_request(r, ngx_http_send_response(r, NGX_HTTP_FORBIDDEN,
-                                                        &type, &cv));
-
-    return NGX_DONE;
-}
-
-
-/* A Location of ours: nginx would make an absolute one with its own port. */
-
-static ngx_int_t
-ngx_http_fermata_take_link(ngx_http_request_t *r, ngx_str_t *token,
-    int64_t left, ngx_str_t *to)
-{
-    u_char  *p, *cookie;
-
-    static char  tail[] = "; Path=/; HttpOnly; SameSite=Lax";
-
-    cookie = ngx_pnalloc(r->pool, sizeof(FM_BYPASS_COOKIE "=") - 1 + token->len
-                                  + sizeof("; Max-Age=") - 1 + NGX_INT64_LEN
-                                  + sizeof(tail) - 1 + sizeof("; Secure") - 1);
-    if (cookie == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    p = ngx_sprintf(cookie, FM_BYPASS_COOKIE "=%V; Max-Age=%L%s%s", token,
-                    left, tail, ngx_http_fermata_is_tls(r) ? "; Secure" : "");
-
-    if (ngx_http_fermata_add_header(r, "Location", (char *) to->data, to->len)
-            != NGX_OK
-        || ngx_http_fermata_add_header(r, "Set-Cookie", (char *) cookie,
-                                       p - cookie)
-           != NGX_OK
-        || ngx_http_fermata_add_header(r, "Referrer-Policy", "no-referrer", 11)
-           != NGX_OK
-        || ngx_http_fermata_add_header(r, "Cache-Control", "no-store", 8)
-           != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    r->headers_out.status = NGX_HTTP_SEE_OTHER;
-    r->headers_out.content_length_n = 0;
-    r->header_only = 1;
-
-    ngx_http_finalize_request(r, ngx_http_send_header(r));
-
-    return NGX_DONE;
-}
-
-
-/* Ended here, or by a proxy before us; a false word only makes it stricter. */
-
-static ngx_uint_t
-ngx_http_fermata_is_tls(ngx_http_request_t *r)
-{
-    ngx_table_elt_t  *h;
-
-    static ngx_str_t  name = ngx_string("x-forwarded-proto");
-
-#if (NGX_HTTP_SSL)
-
-    if (r->connection->ssl) {
-        return 1;
-    }
-
-#endif
-
-    h = ngx_http_fermata_find_header(r, &name, NULL);
-
-    return h && h->value.len == 5
-           && ngx_strncasecmp(h->value.data, (u_char *) "https", 5) == 0;
+    ngx_conf_merge_ptr_value(conf->bypass, prev->bypass, NULL);
+    ngx_conf_merge_ptr_value(conf->bypass_addresses, prev->bypass_addresses,
+                             NULL);
+    ngx_conf_merge_ptr_value(conf->bypass_headers, prev->bypass_headers, NULL);
 }
 
 

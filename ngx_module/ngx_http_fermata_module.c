@@ -398,9 +398,7 @@ ngx_http_fermata_create_loc_conf(ngx_conf_t *cf)
 
     lcf->enable = NGX_CONF_UNSET;
     lcf->retry_after = NGX_CONF_UNSET;
-    lcf->bypass = NGX_CONF_UNSET_PTR;
-    lcf->bypass_addresses = NGX_CONF_UNSET_PTR;
-    lcf->bypass_headers = NGX_CONF_UNSET_PTR;
+    ngx_http_fermata_bypass_create(lcf);
 
     return lcf;
 }
@@ -417,10 +415,7 @@ ngx_http_fermata_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_conf_merge_value(conf->enable, prev->enable, 0);
     ngx_conf_merge_sec_value(conf->retry_after, prev->retry_after, 10);
-    ngx_conf_merge_ptr_value(conf->bypass, prev->bypass, NULL);
-    ngx_conf_merge_ptr_value(conf->bypass_addresses, prev->bypass_addresses,
-                             NULL);
-    ngx_conf_merge_ptr_value(conf->bypass_headers, prev->bypass_headers, NULL);
+    ngx_http_fermata_bypass_merge(conf, prev);
 
     for (i = 0; i < NGX_HTTP_FERMATA_KINDS; i++) {
         if (conf->pages[i] == NULL) {

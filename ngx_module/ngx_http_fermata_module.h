@@ -14,6 +14,7 @@
 #include <ngx_http.h>
 
 #include "fm_gate.h"
+#include "wire/bypass.h"
 
 
 #define NGX_HTTP_FERMATA_VERSION    "0.1.0"
@@ -226,15 +227,22 @@ void ngx_http_fermata_sum(ngx_http_fermata_shctx_t *sh,
     ngx_http_fermata_sum_t *sum);
 
 
-/* operators: ngx_http_fermata_bypass.c */
+/* operators: ngx_http_fermata_bypass.c, ngx_http_fermata_link.c */
 
 #define ngx_http_fermata_is_link(r)                                           \
-    ((r)->uri.len >= sizeof("/fermata-bypass/") - 1                           \
-     && ngx_memcmp((r)->uri.data, "/fermata-bypass/",                         \
-                   sizeof("/fermata-bypass/") - 1) == 0)
+    ((r)->uri.len >= sizeof(FM_BYPASS_PATH) - 1                               \
+     && ngx_memcmp((r)->uri.data, FM_BYPASS_PATH, sizeof(FM_BYPASS_PATH) - 1) \
+        == 0)
 
 ngx_int_t ngx_http_fermata_test_bypass(ngx_http_request_t *r,
     ngx_http_fermata_loc_conf_t *lcf, uint64_t word);
+void ngx_http_fermata_bypass_create(ngx_http_fermata_loc_conf_t *lcf);
+void ngx_http_fermata_bypass_merge(ngx_http_fermata_loc_conf_t *conf,
+    ngx_http_fermata_loc_conf_t *prev);
+ngx_table_elt_t *ngx_http_fermata_find_header(ngx_http_request_t *r,
+    ngx_str_t *name, ngx_table_elt_t *after);
+enum fm_bypass_verdict ngx_http_fermata_token(const u_char *token, size_t size,
+    int64_t *expires);
 ngx_int_t ngx_http_fermata_open_link(ngx_http_request_t *r);
 char *ngx_http_fermata_bypass_address(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);

@@ -248,7 +248,8 @@ ngx_http_fermata_words_from(const Fermata__GateAsk *msg,
            != NGX_OK
         || ngx_http_fermata_text(ask->step, FM_TEXT_SIZE, msg->step) != NGX_OK
         || ngx_http_fermata_text(ask->command, FM_NAME_SIZE, msg->command)
-           != NGX_OK)
+           != NGX_OK
+        || ngx_http_fermata_bypass_from(msg->bypass, &ask->bypass) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -312,10 +313,6 @@ ngx_http_fermata_ask_from(const Fermata__GateAsk *msg, struct fm_gate_ask *ask)
     }
 
     ask->drained_count = (unsigned) msg->n_drained;
-
-    if (ngx_http_fermata_bypass_from(msg->bypass, &ask->bypass) != NGX_OK) {
-        return NGX_ERROR;
-    }
 
     return ngx_http_fermata_words_from(msg, ask);
 }
