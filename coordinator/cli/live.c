@@ -94,9 +94,10 @@ nodes(struct page *page, const Fermata__ClusterStatus *status)
 		const char *state = g->connected ? g->mode : "away";
 		enum co_color color = co_color_of(state);
 		add(page, NODES,
-		    "  %-9s %s%-8s%s  %" PRIu32 " requests, %" PRIu32 " websockets%s%s", g->name,
-		    co_color_begin(look, color), state, co_color_end(look, color), g->in_flight,
-		    g->websockets, *g->error ? "; " : "", g->error);
+		    "  %-9s %s%-8s%s  %" PRIu32 " requests, %" PRIu32 " websockets, %" PRIu32
+		    " tabs wait%s%s",
+		    g->name, co_color_begin(look, color), state, co_color_end(look, color),
+		    g->in_flight, g->websockets, g->tabs, *g->error ? "; " : "", g->error);
 	}
 }
 

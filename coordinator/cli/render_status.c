@@ -81,17 +81,19 @@ static void
 gates(FILE *out, const struct co_look *look, const Fermata__ClusterStatus *status)
 {
 	static const struct co_column columns[] = {
-		{ "GATE", CO_LEFT },	    { "MODE", CO_LEFT },    { "REQUESTS", CO_RIGHT },
-		{ "WEBSOCKETS", CO_RIGHT }, { "PASSED", CO_RIGHT }, { "REFUSED", CO_RIGHT },
-		{ "SAYS", CO_CUT },	    { NULL, CO_LEFT },
+		{ "GATE", CO_LEFT },	    { "MODE", CO_LEFT },  { "REQUESTS", CO_RIGHT },
+		{ "WEBSOCKETS", CO_RIGHT }, { "TABS", CO_RIGHT }, { "PASSED", CO_RIGHT },
+		{ "REFUSED", CO_RIGHT },    { "SAYS", CO_CUT },	  { NULL, CO_LEFT },
 	};
 	_cleanup_(co_table_freep) struct co_table *table = co_table_new(look, columns);
 
 	for (size_t i = 0; i < status->n_gates; i++) {
 		const Fermata__GateStatus *g = status->gates[i];
-		char requests[16], websockets[16], passed[24], refused[24], says[FM_TEXT_SIZE] = "";
+		char requests[16], websockets[16], tabs[16], passed[24], refused[24];
+		char says[FM_TEXT_SIZE] = "";
 		FM_FORMAT(requests, "%" PRIu32, g->in_flight);
 		FM_FORMAT(websockets, "%" PRIu32, g->websockets);
+		FM_FORMAT(tabs, "%" PRIu32, g->tabs);
 		FM_FORMAT(passed, "%" PRIu64, g->passed);
 		FM_FORMAT(refused, "%" PRIu64, g->refused);
 		if (!g->connected)
@@ -104,9 +106,8 @@ gates(FILE *out, const struct co_look *look, const Fermata__ClusterStatus *statu
 			FM_APPEND(says, "%s%" PRIu32 " of operators", *says ? "; " : "",
 				  g->bypassed);
 		const char *mode = g->connected ? g->mode : "away";
-		const char *cells[] = {
-			g->name, mode, requests, websockets, passed, refused, says
-		};
+		const char *cells[] = { g->name, mode,	 requests, websockets,
+					tabs,	 passed, refused,  says };
 		co_table_add(table, cells, 1, co_color_of(mode));
 	}
 	co_table_print(table, out);

@@ -254,6 +254,7 @@ fill_gate(struct co_daemon *daemon, unsigned i, Fermata__GateStatus *msg)
 	msg->pinned = TEXT(gate->report.pinned);
 	msg->in_flight = gate->report.in_flight;
 	msg->websockets = gate->report.websockets;
+	msg->tabs = gate->report.tabs;
 	msg->passed = gate->report.passed;
 	msg->refused = gate->report.refused;
 	msg->bypassed = gate->report.bypassed;

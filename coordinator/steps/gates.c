@@ -4,6 +4,15 @@
 #include "base/text.h"
 #include "coordinator/steps/steps.h"
 
+/* Have visitors a version in their tabs that is not the one to come? An upgrade that was taken back before
+ * anybody was let in has changed nothing for them; a rollback after that has. */
+static bool
+version_changes(const struct co_run *run)
+{
+	if (run->opened && run->verified) return true;
+	return !run->recovering && !fm_is_equal(run->to, run->from);
+}
+
 static void
 set_mode(struct co_turn *t, enum fm_gate_mode mode, const char *pinned)
 {
@@ -17,8 +26,7 @@ set_mode(struct co_turn *t, enum fm_gate_mode mode, const char *pinned)
 	gate->bypass.shut = false;
 	/* The rest of the drain's limit is for the proof that what was cut is gone. */
 	gate->cut_after_ms = (uint32_t)(t->config->limits_ms[CO_LIMIT_DRAIN] * 8 / 10);
-	gate->refresh = !t->state->run.recovering &&
-			!fm_is_equal(t->state->run.to, t->state->run.from);
+	gate->refresh = version_changes(&t->state->run);
 }
 
 /* The application is about to be stopped: operators are visitors until the first node is there again. */

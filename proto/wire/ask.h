@@ -131,7 +131,7 @@ struct fm_gate_report {
 	char drained[FM_NODES_MAX][FM_NAME_SIZE];
 	unsigned node_count;
 	struct fm_node_traffic nodes[FM_NODES_MAX];
-	uint32_t in_flight, websockets, workers, bypassed;
+	uint32_t in_flight, websockets, workers, bypassed, tabs;
 	uint64_t passed, refused;
 	char error[FM_TEXT_SIZE];
 };

@@ -80,6 +80,7 @@ fm_gate_report_pack(const struct fm_gate_report *report, size_t *ret_size)
 	msg.in_flight = r.in_flight;
 	msg.websockets = r.websockets;
 	msg.workers = r.workers;
+	msg.tabs = r.tabs;
 	msg.passed = r.passed;
 	msg.refused = r.refused;
 	msg.bypassed = r.bypassed;
@@ -153,6 +154,7 @@ fm_gate_report_from(const struct Fermata__GateReport *msg, struct fm_gate_report
 	ret->websockets = msg->websockets;
 	ret->workers = msg->workers;
 	ret->bypassed = msg->bypassed;
+	ret->tabs = msg->tabs;
 	ret->passed = msg->passed;
 	ret->refused = msg->refused;
 	return 0;

@@ -128,6 +128,7 @@ made_up_status(void)
 	gate.passed = 120345;
 	gate.refused = 77;
 	gate.websockets = 3;
+	gate.tabs = 41;
 	gates[0] = &gate;
 	status.cluster = text("demo");
 	status.database = text("2.2.15");

@@ -114,7 +114,8 @@ fill_gate_report(struct fm_gate_report *r)
 				      .workers = 5,
 				      .passed = 6,
 				      .refused = 7,
-				      .bypassed = 8 };
+				      .bypassed = 8,
+				      .tabs = 9 };
 	FILL(r->pinned, 'a');
 	for (int i = 0; i < FM_NODES_MAX; i++) {
 		FILL(r->drained[i], (char)('A' + i % 26));
