@@ -280,6 +280,7 @@ ngx_http_fermata_report(ngx_http_fermata_line_t *line,
     report.websockets = ngx_http_fermata_visitors(sh->word, sum->websockets,
                                                   sum->bypassed_sockets);
     report.bypassed = (uint32_t) (sum->bypassed + sum->bypassed_sockets);
+    report.tabs = (uint32_t) sum->tabs;
     report.workers = (uint32_t) sum->workers;
     report.passed = sum->passed;
     report.refused = sum->refused;

@@ -18,7 +18,6 @@ static void *ngx_http_fermata_create_srv_conf(ngx_conf_t *cf);
 static void *ngx_http_fermata_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_fermata_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
-static ngx_int_t ngx_http_fermata_init_process(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_fermata_init(ngx_conf_t *cf);
 
 
@@ -130,6 +129,34 @@ static ngx_command_t  ngx_http_fermata_commands[] = {
       0,
       NULL },
 
+    { ngx_string("fermata_websocket"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_fermata_websocket,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("fermata_websocket_timeout"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_fermata_loc_conf_t, tabs_timeout),
+      NULL },
+
+    { ngx_string("fermata_websocket_release"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_fermata_main_conf_t, tabs_release),
+      NULL },
+
+    { ngx_string("fermata_websocket_max"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_fermata_main_conf_t, tabs_max),
+      NULL },
+
     { ngx_string("fermata_status"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
       ngx_http_fermata_status,
@@ -210,6 +237,7 @@ ngx_http_fermata_decide(ngx_http_request_t *r,
 {
     ngx_int_t                      rc;
     struct fm_gate_facts           facts;
+    enum fm_gate_verdict           verdict;
     ngx_http_fermata_ctx_t        *ctx;
     ngx_http_fermata_main_conf_t  *mcf;
 
@@ -244,17 +272,21 @@ ngx_http_fermata_decide(ngx_http_request_t *r,
         facts.is_bypass = 0;
     }
 
-    switch (fm_gate_decide(word, &facts)) {
+    verdict = fm_gate_decide(word, &facts);
 
-    case FM_GATE_PASS:
+    if (verdict == FM_GATE_PASS) {
         return ngx_http_fermata_admit(r, facts.is_bypass);
-
-    case FM_GATE_REFUSE:
-        return ngx_http_fermata_page_send(r, NGX_HTTP_FERMATA_JSON);
-
-    default: /* FM_GATE_PAGE */
-        return ngx_http_fermata_page_send(r, NGX_HTTP_FERMATA_HTML);
     }
+
+    rc = ngx_http_fermata_upgrade(r, lcf);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    return ngx_http_fermata_page_send(r, verdict == FM_GATE_REFUSE
+                                         ? NGX_HTTP_FERMATA_JSON
+                                         : NGX_HTTP_FERMATA_HTML);
 }
 
 
@@ -316,6 +348,8 @@ ngx_http_fermata_create_main_conf(ngx_conf_t *cf)
      */
 
     mcf->fallback = NGX_CONF_UNSET_UINT;
+    mcf->tabs_max = NGX_CONF_UNSET_UINT;
+    mcf->tabs_release = NGX_CONF_UNSET_MSEC;
 
     if (ngx_array_init(&mcf->upstreams, cf->pool, 2,
                        sizeof(ngx_http_fermata_srv_conf_t *))
@@ -336,6 +370,7 @@ ngx_http_fermata_init_main_conf(ngx_conf_t *cf, void *conf)
     ngx_http_fermata_main_conf_t *mcf = conf;
 
     ngx_conf_init_uint_value(mcf->fallback, NGX_HTTP_FERMATA_DEFAULT_CLOSED);
+    ngx_conf_init_msec_value(mcf->tabs_release, 3000);
 
     if (mcf->name.len == 0) {
         ngx_str_set(&mcf->name, "gate1");
@@ -398,6 +433,8 @@ ngx_http_fermata_create_loc_conf(ngx_conf_t *cf)
 
     lcf->enable = NGX_CONF_UNSET;
     lcf->retry_after = NGX_CONF_UNSET;
+    lcf->tabs = NGX_CONF_UNSET_PTR;
+    lcf->tabs_timeout = NGX_CONF_UNSET_MSEC;
     ngx_http_fermata_bypass_create(lcf);
 
     return lcf;
@@ -416,6 +453,10 @@ ngx_http_fermata_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_value(conf->enable, prev->enable, 0);
     ngx_conf_merge_sec_value(conf->retry_after, prev->retry_after, 10);
     ngx_http_fermata_bypass_merge(conf, prev);
+
+    if (ngx_http_fermata_websocket_merge(cf, prev, conf) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
 
     for (i = 0; i < NGX_HTTP_FERMATA_KINDS; i++) {
         if (conf->pages[i] == NULL) {
@@ -438,38 +479,6 @@ ngx_http_fermata_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     return NGX_CONF_OK;
-}
-
-
-static ngx_int_t
-ngx_http_fermata_init_process(ngx_cycle_t *cycle)
-{
-    ngx_http_fermata_main_conf_t  *mcf;
-
-    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
-    {
-        return NGX_OK;
-    }
-
-    /* NULL without http{} */
-
-    mcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_fermata_module);
-
-    if (mcf == NULL || mcf->sh == NULL) {
-        return NGX_OK;
-    }
-
-    if (ngx_http_fermata_worker_init(cycle, mcf) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    /* "master_process off": there is no manager, so it lives here */
-
-    if (ngx_process == NGX_PROCESS_SINGLE) {
-        return ngx_http_fermata_client_start(mcf);
-    }
-
-    return NGX_OK;
 }
 
 

@@ -51,7 +51,8 @@ typedef struct {
     volatile uint32_t                websockets[NGX_HTTP_FERMATA_NODES];
     volatile uint32_t                bypassed;
     volatile uint32_t                bypassed_sockets;
-    u_char                           pad[12];
+    volatile uint32_t                tabs;      /* kept by the gate */
+    u_char                           pad[8];
 } ngx_http_fermata_slot_t;
 
 
@@ -117,6 +118,8 @@ typedef struct {
 
     ngx_http_fermata_page_t          pages[NGX_HTTP_FERMATA_KINDS];
     ngx_array_t                      upstreams; /* of ucf pointers */
+    ngx_uint_t                       tabs_max;
+    ngx_msec_t                       tabs_release;
     unsigned                         used:1;
 } ngx_http_fermata_main_conf_t;
 
@@ -134,6 +137,8 @@ typedef struct {
     ngx_array_t                     *bypass;
     ngx_array_t                     *bypass_addresses;  /* of cidr_t */
     ngx_array_t                     *bypass_headers;    /* of keyval_t */
+    ngx_array_t                     *tabs;      /* of ngx_str_t, or NULL */
+    ngx_msec_t                       tabs_timeout;
     ngx_http_fermata_page_t         *pages[NGX_HTTP_FERMATA_KINDS];
 } ngx_http_fermata_loc_conf_t;
 
@@ -214,6 +219,7 @@ ngx_int_t ngx_http_fermata_watch(ngx_cycle_t *cycle, ngx_fd_t fd,
 typedef struct {
     ngx_uint_t                       in_flight;
     ngx_uint_t                       websockets;
+    ngx_uint_t                       tabs;
     ngx_uint_t                       workers;
     ngx_uint_t                       bypassed;
     ngx_uint_t                       bypassed_sockets;
@@ -294,9 +300,24 @@ extern ngx_queue_t                ngx_http_fermata_rides;
 extern ngx_uint_t                 ngx_http_fermata_blind;
 extern ngx_uint_t                 ngx_http_fermata_replacing;
 
-ngx_int_t ngx_http_fermata_worker_init(ngx_cycle_t *cycle,
-    ngx_http_fermata_main_conf_t *mcf);
+ngx_int_t ngx_http_fermata_init_process(ngx_cycle_t *cycle);
 void ngx_http_fermata_sweep_soon(void);
+
+
+/* open tabs: ngx_http_fermata_upgrade.c, ngx_http_fermata_websocket.c */
+
+/* not among nginx's own */
+#define NGX_HTTP_FERMATA_UPGRADE_REQUIRED  426
+
+char *ngx_http_fermata_websocket(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+ngx_int_t ngx_http_fermata_websocket_merge(ngx_conf_t *cf,
+    ngx_http_fermata_loc_conf_t *prev, ngx_http_fermata_loc_conf_t *conf);
+ngx_int_t ngx_http_fermata_upgrade(ngx_http_request_t *r,
+    ngx_http_fermata_loc_conf_t *lcf);
+void ngx_http_fermata_tabs_init(ngx_cycle_t *cycle,
+    ngx_http_fermata_main_conf_t *mcf);
+void ngx_http_fermata_tabs_look(void);
 
 
 /* the coordinator's line: ngx_http_fermata_client.c */

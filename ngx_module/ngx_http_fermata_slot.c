@@ -42,6 +42,7 @@ ngx_http_fermata_claim(ngx_http_fermata_shctx_t *sh)
         slot->in_flight = 0;
         slot->bypassed = 0;
         slot->bypassed_sockets = 0;
+        slot->tabs = 0;
         ngx_memzero((void *) slot->nodes, sizeof(slot->nodes));
         ngx_memzero((void *) slot->websockets, sizeof(slot->websockets));
 
@@ -188,6 +189,7 @@ ngx_http_fermata_sum(ngx_http_fermata_shctx_t *sh, ngx_http_fermata_sum_t *sum)
         sum->in_flight += slot->in_flight;
         sum->bypassed += slot->bypassed;
         sum->bypassed_sockets += slot->bypassed_sockets;
+        sum->tabs += slot->tabs;
 
         for (j = 0; j < sh->nnodes; j++) {
             sum->nodes[j] += slot->nodes[j];

@@ -105,13 +105,14 @@ ngx_http_fermata_status_write(u_char *p, u_char *last,
     p = ngx_http_fermata_status_nodes(p, last, mcf, &sum);
 
     return ngx_slprintf(p, last,
-                        "\"in_flight\":%ui,\"websockets\":%ui,"
-                        "\"bypassed\":%ui,\"passed\":%uA,\"refused\":%uA,\"workers\":%ui,"
+                        "\"in_flight\":%ui,\"websockets\":%ui,\"tabs\":%ui,"
+                        "\"bypassed\":%ui,\"passed\":%uA,\"refused\":%uA,"
+                        "\"workers\":%ui,"
                         "\"in_every_worker\":%s,\"connected\":%s,"
                         "\"gate\":\"%V\",\"instance\":\"%s\"}\n",
-                        sum.in_flight, sum.websockets,
-                        sum.bypassed + sum.bypassed_sockets, sum.passed, sum.refused,
-                        sum.workers,
+                        sum.in_flight, sum.websockets, sum.tabs,
+                        sum.bypassed + sum.bypassed_sockets,
+                        sum.passed, sum.refused, sum.workers,
                         ngx_http_fermata_is_in_force(sh) ? "true" : "false",
                         sh->connected ? "true" : "false",
                         &mcf->name, sh->instance);

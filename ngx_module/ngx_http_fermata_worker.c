@@ -13,6 +13,8 @@
 #define NGX_HTTP_FERMATA_BEAT_MS   1000
 
 
+static ngx_int_t ngx_http_fermata_worker_init(ngx_cycle_t *cycle,
+    ngx_http_fermata_main_conf_t *mcf);
 static void ngx_http_fermata_arm(ngx_msec_t next);
 static void ngx_http_fermata_wake_handler(ngx_event_t *ev);
 static void ngx_http_fermata_tick_handler(ngx_event_t *ev);
@@ -42,12 +44,45 @@ static ngx_uint_t                     ngx_http_fermata_deaf;
 
 
 ngx_int_t
+ngx_http_fermata_init_process(ngx_cycle_t *cycle)
+{
+    ngx_http_fermata_main_conf_t  *mcf;
+
+    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
+    {
+        return NGX_OK;
+    }
+
+    /* NULL without http{} */
+
+    mcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_fermata_module);
+
+    if (mcf == NULL || mcf->sh == NULL) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_fermata_worker_init(cycle, mcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* "master_process off": there is no manager, so it lives here */
+
+    if (ngx_process == NGX_PROCESS_SINGLE) {
+        return ngx_http_fermata_client_start(mcf);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
 ngx_http_fermata_worker_init(ngx_cycle_t *cycle,
     ngx_http_fermata_main_conf_t *mcf)
 {
     ngx_http_fermata_mcf = mcf;
     ngx_http_fermata_sh = mcf->sh;
     ngx_queue_init(&ngx_http_fermata_rides);
+    ngx_http_fermata_tabs_init(cycle, mcf);
 
     ngx_http_fermata_slot = ngx_http_fermata_claim(mcf->sh);
 
@@ -145,6 +180,8 @@ ngx_http_fermata_look(void)
     ngx_memory_barrier();
 
     next = ngx_http_fermata_sweep();
+
+    ngx_http_fermata_tabs_look();
 
     if (ngx_http_fermata_slot->seen != change) {
 

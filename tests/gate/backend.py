@@ -34,7 +34,8 @@ class Node:
         head = await reader.readuntil(b"\r\n\r\n")
         lines = head.decode("latin-1").split("\r\n")
         method, path, _ = lines[0].split(" ", 2)
-        headers = dict(line.lower().split(": ", 1) for line in lines[1:] if ": " in line)
+        headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines[1:]
+                                                           if ": " in line)}
         self.requests.append((time.monotonic(), method, path))
         self.heads.append(head.decode("latin-1"))
         body = await reader.readexactly(int(headers.get("content-length", 0)))

@@ -241,7 +241,8 @@ def test_websockets_close(open_gate, coordinator, backends):
     assert all(ends)
     print(f"ask to the last websocket closed: {(max(ends) - began) * 1000:.1f} ms")
     coordinator.wait_report(lambda r: r["websockets"] == 0)
-    assert WebSocket(open_gate.port).status == 503
+    after = WebSocket(open_gate.port)
+    assert after.status == 101 and after.node is None
     wait_for(lambda: sum(n.websockets for n in backends.nodes.values()) == 0, 5)
 
 

@@ -26,7 +26,7 @@ SCHEMA = {
     GATE_REPORT: {1: ("epoch", int), 2: ("seq", int), 3: ("mode", int), 4: ("pinned", str),
                   5: ("drained", [str]), 6: ("nodes", [TRAFFIC]), 7: ("in_flight", int),
                   8: ("websockets", int), 9: ("workers", int), 10: ("passed", int),
-                  11: ("refused", int), 12: ("error", str), 15: ("bypassed", int)},
+                  11: ("refused", int), 12: ("error", str), 13: ("tabs", int), 15: ("bypassed", int)},
 }
 
 
