@@ -14,6 +14,7 @@
 #include "agent/runtimes/runtime.h"
 #include "agent/sender.h"
 #include "agent/world/disk.h"
+#include "agent/world/facts.h"
 #include "agent/world/log_watch.h"
 #include "agent/world/look.h"
 #include "agent/world/probe.h"
@@ -46,6 +47,7 @@ struct ag_agent {
 	struct ag_looker *looker;
 	struct ag_worker *worker;
 	struct ag_log_watch *log_watch;
+	struct ag_facts *facts;
 	struct ag_sender *sender;
 	struct event *tick, *scan, *disk, *spawned, *hint;
 	bool spawning; /* under way: the runtime tells */
@@ -236,6 +238,7 @@ disk_now(struct ag_agent *agent)
 	if (agent->runtime->releases(agent->instance, &disk))
 		ag_on_disk(agent->core, disk.current, disk.count,
 			   (const char(*)[FM_VERSION_SIZE])disk.releases, fm_mono_now());
+	ag_facts_glance(agent->facts);
 	settle(agent);
 	add_in(agent->disk, DISK_EVERY_MS);
 }
@@ -323,6 +326,7 @@ on_job_done(void *arg, enum ag_job job, bool ok, const char *text, uint64_t byte
 
 	ag_on_job(agent->core, job, ok, text, bytes, fm_mono_now());
 	disk_now(agent);
+	ag_facts_again(agent->facts);
 }
 
 static void
@@ -338,6 +342,18 @@ on_ask(void *arg, const struct fm_agent_ask *ask)
 		ag_sender_again(agent->sender);
 	}
 	settle(agent);
+}
+
+static void
+on_salt(void *arg, const char *salt)
+{
+	ag_facts_salt(((struct ag_agent *)arg)->facts, salt);
+}
+
+static void
+on_facts(void *arg, const struct fm_node_facts *facts)
+{
+	ag_sender_facts(((struct ag_agent *)arg)->sender, facts);
 }
 
 /* ---- life ---- */
@@ -407,6 +423,7 @@ make_world(struct ag_agent *agent)
 	agent->worker = ag_worker_new(agent->base, s, &worker_calls, agent);
 	agent->log_watch = ag_log_watch_new(agent->base, s->log_file, STARTED_LINE, on_started_line,
 					    agent);
+	agent->facts = ag_facts_new(agent->base, s, on_facts, agent);
 	agent->tick = event_new(agent->base, -1, 0, on_tick, agent);
 	agent->scan = event_new(agent->base, -1, 0, on_scan, agent);
 	agent->disk = event_new(agent->base, -1, 0, on_disk, agent);
@@ -418,6 +435,7 @@ make_world(struct ag_agent *agent)
 struct ag_agent *
 ag_agent_new(struct event_base *base, const struct ag_settings *settings, struct fm_err *err)
 {
+	static const struct ag_sender_calls calls = { on_ask, on_salt };
 	struct ag_agent *agent = fm_new(struct ag_agent, 1);
 
 	agent->base = base;
@@ -428,7 +446,7 @@ ag_agent_new(struct event_base *base, const struct ag_settings *settings, struct
 		ag_agent_free(agent);
 		return NULL;
 	}
-	agent->sender = ag_sender_new(base, settings, agent->memory.ask.voice, on_ask, agent, err);
+	agent->sender = ag_sender_new(base, settings, agent->memory.ask.voice, &calls, agent, err);
 	if (!agent->sender) {
 		ag_agent_free(agent);
 		return NULL;
@@ -450,6 +468,7 @@ ag_agent_free(struct ag_agent *agent)
 	ag_looker_free(agent->looker);
 	ag_probe_free(agent->probe);
 	ag_log_watch_free(agent->log_watch);
+	ag_facts_free(agent->facts);
 	if (agent->instance) agent->runtime->close(agent->instance);
 	ag_sender_free(agent->sender);
 	for (size_t i = 0; i < sizeof(events) / sizeof(*events); i++)

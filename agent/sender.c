@@ -20,12 +20,14 @@
 
 struct ag_sender {
 	struct fm_peer *peer;
-	void (*ask)(void *arg, const struct fm_agent_ask *ask);
+	struct ag_sender_calls calls;
 	void *arg;
 	struct fm_tls *tls;
 	struct event *due;
 	struct fm_agent_report report;
 	bool has_report;
+	struct fm_node_facts facts;
+	bool owes_facts; /* not said on this connection */
 	struct fm_mono sent;
 };
 
@@ -45,7 +47,10 @@ send_now(struct ag_sender *sender)
 
 	arm(sender, EVERY_MS);
 	if (!sender->has_report || !fm_peer_is_up(sender->peer)) return;
-	frame = fm_agent_report_pack(&sender->report, &size);
+	sender->facts.clock_ms = fm_wall_now_ms();
+	frame = fm_agent_report_pack_with(&sender->report,
+					  sender->owes_facts ? &sender->facts : NULL, &size);
+	sender->owes_facts = false;
 	fm_peer_send_frame(sender->peer, frame, size);
 	sender->sent = fm_mono_now();
 }
@@ -62,11 +67,14 @@ static int
 on_up(void *arg, struct fm_peer *peer, const Fermata__Hello *hello, const Fermata__Welcome *welcome,
       struct fm_err *err)
 {
+	struct ag_sender *sender = arg;
+
 	(void)peer;
 	(void)hello;
 	(void)welcome;
 	(void)err;
-	send_now(arg);
+	sender->owes_facts = sender->facts.known;
+	send_now(sender);
 	return 0;
 }
 
@@ -81,7 +89,8 @@ on_message(void *arg, struct fm_peer *peer, const Fermata__Envelope *envelope, s
 		return fm_fail(err, FM_ERR_PEER, 0, "%s is nothing for an agent",
 			       fm_body_name((int)envelope->body_case));
 	if (fm_agent_ask_from(envelope->agent_ask, &ask, err) < 0) return -1;
-	sender->ask(sender->arg, &ask);
+	sender->calls.salt(sender->arg, envelope->agent_ask->salt);
+	sender->calls.ask(sender->arg, &ask);
 	return 0;
 }
 
@@ -96,9 +105,9 @@ on_down(void *arg, struct fm_peer *peer, const char *why)
 
 struct ag_sender *
 ag_sender_new(struct event_base *base, const struct ag_settings *settings, struct fm_voice voice,
-	      void (*ask)(void *arg, const struct fm_agent_ask *ask), void *arg, struct fm_err *err)
+	      const struct ag_sender_calls *calls, void *arg, struct fm_err *err)
 {
-	static const struct fm_peer_calls calls = { on_up, on_message, on_down };
+	static const struct fm_peer_calls peer_calls = { on_up, on_message, on_down };
 	struct ag_sender *sender = fm_new(struct ag_sender, 1);
 	Fermata__Hello hello = FERMATA__HELLO__INIT;
 	struct fm_tls_files files = { settings->tls_ca, settings->tls_certificate,
@@ -117,14 +126,14 @@ ag_sender_new(struct event_base *base, const struct ag_settings *settings, struc
 	hello.instance = instance;
 	hello.epoch = voice.epoch;
 	hello.seq = voice.seq;
-	sender->ask = ask;
+	sender->calls = *calls;
 	sender->arg = arg;
 	sender->due = event_new(base, -1, 0, on_due, sender);
 	CHECK(sender->due);
 	to.hello = &hello;
 	if (fm_tls_new(&files, &sender->tls, err) == 0) {
 		to.tls = sender->tls;
-		sender->peer = fm_peer_dial(base, &to, &calls, sender, err);
+		sender->peer = fm_peer_dial(base, &to, &peer_calls, sender, err);
 	}
 	if (sender->peer) return sender;
 	fm_tls_freep(&sender->tls);
@@ -158,6 +167,14 @@ ag_sender_report(struct ag_sender *sender, const struct fm_agent_report *report)
 		send_now(sender);
 	else
 		arm(sender, FLOOD_MS - age_ms);
+}
+
+void
+ag_sender_facts(struct ag_sender *sender, const struct fm_node_facts *facts)
+{
+	sender->facts = *facts;
+	sender->owes_facts = true;
+	send_now(sender);
 }
 
 void

@@ -5,8 +5,10 @@
 #include <event2/event.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 
 #include "base/check.h"
@@ -88,6 +90,16 @@ make_dir(const char *path, struct fm_err *err)
 	return fm_fail(err, FM_ERR_IO, errno, "make the folder %s", path);
 }
 
+static void
+make_salt(struct co_daemon *daemon)
+{
+	unsigned char chance[(FM_SALT_SIZE - 1) / 2];
+
+	CHECK(getrandom(chance, sizeof(chance), 0) == sizeof(chance));
+	for (size_t i = 0; i < sizeof(chance); i++)
+		(void)snprintf(daemon->salt + 2 * i, 3, "%02x", chance[i]);
+}
+
 static int
 open_core(struct co_daemon *daemon, struct fm_err *err)
 {
@@ -97,6 +109,7 @@ open_core(struct co_daemon *daemon, struct fm_err *err)
 	struct co_env env = co_world(daemon);
 	size_t size = 0;
 
+	make_salt(daemon);
 	if (make_dir(daemon->settings.state_dir, err) != 0) return -1;
 	if (make_dir(daemon->settings.points_dir, err) != 0) return -1;
 	FM_FORMAT(path, "%s/journal.sqlite", daemon->settings.state_dir);

@@ -42,6 +42,7 @@ struct co_daemon {
 	struct co_core *core;
 	struct fm_tls *tls; /* NULL: plain, on loopback */
 	struct fm_listener *peers_listener, *control_listener;
+	char salt[FM_SALT_SIZE]; /* of this life, for digests of what must be alike on all nodes */
 	struct fm_peer *nodes[FM_NODES_MAX], *gates[FM_GATES_MAX];
 	struct event *tick, *pump;
 	struct fm_child *job;

@@ -56,12 +56,25 @@ on_up(void *arg, struct fm_peer *peer, const Fermata__Hello *hello, const Fermat
 	return 0;
 }
 
+/* Digests of another salt cannot be compared; an agent that has ours now says it again. */
+static int
+on_facts(struct co_daemon *daemon, unsigned i, const Fermata__NodeFacts *msg, struct fm_err *err)
+{
+	struct fm_node_facts facts;
+
+	if (fm_node_facts_from(msg, &facts, err) != 0) return -1;
+	if (fm_is_equal(facts.salt, daemon->salt))
+		co_on_node_facts(daemon->core, i, &facts, fm_mono_now());
+	return 0;
+}
+
 static int
 on_agent(struct co_daemon *daemon, unsigned i, const Fermata__AgentReport *msg, struct fm_err *err)
 {
 	struct fm_agent_report report;
 
 	if (fm_agent_report_from(msg, &report, err) != 0) return -1;
+	if (msg->facts != NULL && on_facts(daemon, i, msg->facts, err) != 0) return -1;
 	co_on_node_report(daemon->core, i, &report, fm_mono_now());
 	return 0;
 }

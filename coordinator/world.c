@@ -40,7 +40,7 @@ ask_node(void *ctx, unsigned node, const struct fm_agent_ask *ask)
 	uint8_t *frame = NULL;
 
 	if (daemon->nodes[node] == NULL) return;
-	frame = fm_agent_ask_pack(ask, &size);
+	frame = fm_agent_ask_pack_salted(ask, daemon->salt, &size);
 	fm_peer_send_frame(daemon->nodes[node], frame, size);
 }
 

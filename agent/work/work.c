@@ -107,14 +107,25 @@ run_sweep(const struct ag_settings *s, int argc, char **argv, struct ag_done *re
 	return ag_work_sweep(s, (const char *const *)(argv + 1), argv[0], ret, err);
 }
 
+static int
+run_facts(const struct ag_settings *s, int argc, char **argv, struct ag_done *ret,
+	  struct fm_err *err)
+{
+	(void)argc;
+	(void)argv;
+	return ag_work_facts(s, ret, err);
+}
+
 static const struct {
 	const char *kind;
-	int min; /* arguments */
+	int min;    /* arguments */
+	bool looks; /* and changes nothing: beside other work */
 	int (*run)(const struct ag_settings *s, int argc, char **argv, struct ag_done *ret,
 		   struct fm_err *err);
 } kinds[] = {
-	{ "fetch", 1, run_fetch },     { "link", 1, run_link },	  { "snapshot", 1, run_snapshot },
-	{ "restore", 2, run_restore }, { "sweep", 2, run_sweep },
+	{ "fetch", 1, false, run_fetch },	{ "link", 1, false, run_link },
+	{ "snapshot", 1, false, run_snapshot }, { "restore", 2, false, run_restore },
+	{ "sweep", 2, false, run_sweep },	{ "facts", 0, true, run_facts },
 };
 
 static int
@@ -125,7 +136,7 @@ run(const struct ag_settings *s, int argc, char **argv, struct ag_done *ret, str
 		for (int k = 1; k < argc; k++)
 			if (argv[k][0] && !fm_is_name(argv[k], FM_NAME_SIZE))
 				return fm_fail(err, FM_ERR_CONFIG, 0, "\"%s\" is no name", argv[k]);
-		if (lock(s, err) < 0) return -1;
+		if (!kinds[i].looks && lock(s, err) < 0) return -1;
 		return kinds[i].run(s, argc - 1, argv + 1, ret, err);
 	}
 	return fm_fail(err, FM_ERR_CONFIG, 0, "no such work");

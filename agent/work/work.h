@@ -44,6 +44,9 @@ int ag_work_restore(const struct ag_settings *s, const char *id, const char *ser
 int ag_work_sweep(const struct ag_settings *s, const char *const *keep, const char *keep_id,
 		  struct ag_done *ret, struct fm_err *err);
 
+/* Its rows are in facts.c. */
+int ag_work_facts(const struct ag_settings *s, struct ag_done *ret, struct fm_err *err);
+
 /* snapshot.c: does the snapshot in folder hold all that its manifest says? */
 int ag_snapshot_verify(const char *folder, const char *id, uint64_t *ret_bytes, struct fm_err *err);
 

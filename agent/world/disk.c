@@ -13,7 +13,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 
-#define PACKAGE "node_modules/@nocobase/server/package.json"
+#define SERVER "node_modules/@nocobase/server"
 #define PACKAGE_MAX (64 << 10)
 #define NEW_LINK ".current.new"
 
@@ -21,12 +21,21 @@ bool
 ag_disk_version(const char *folder, char *dst, size_t size)
 {
 	char path[2 * AG_PATH_SIZE];
+
+	dst[0] = '\0';
+	return FM_FORMAT(path, "%s/" SERVER, folder) && ag_disk_package_version(path, dst, size);
+}
+
+bool
+ag_disk_package_version(const char *folder, char *dst, size_t size)
+{
+	char path[3 * AG_PATH_SIZE];
 	_cleanup_fclose_ FILE *file = NULL;
 	_cleanup_free_ char *text = NULL;
 	size_t len;
 
 	dst[0] = '\0';
-	if (!FM_FORMAT(path, "%s/" PACKAGE, folder)) return false;
+	if (!FM_FORMAT(path, "%s/package.json", folder)) return false;
 	file = fopen(path, "re");
 	if (!file) return false;
 	text = fm_new(char, PACKAGE_MAX);

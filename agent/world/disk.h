@@ -19,6 +19,9 @@ void ag_disk_scan(const char *root, struct ag_disk *ret);
 /* The version that the code in folder says it has: node_modules/@nocobase/server/package.json. */
 bool ag_disk_version(const char *folder, char *dst, size_t size);
 
+/* The version of the package in folder: its package.json. */
+bool ag_disk_package_version(const char *folder, char *dst, size_t size);
+
 /* Points root/current at releases/<release>, atomically and durably. */
 int ag_disk_link(const char *root, const char *release, struct fm_err *err);
 

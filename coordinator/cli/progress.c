@@ -85,10 +85,8 @@ end_row(Fermata__StepStatus *row, const Fermata__RunEvent *event, bool good)
 {
 	set_text(&row->state, good ? "done" : "failed");
 	set_text(&row->waiting_for, "");
-	if (good)
-		row->took_ms = event->took_ms;
-	else
-		set_text(&row->why, event->text);
+	if (good) row->took_ms = event->took_ms;
+	if (!good || *event->text) set_text(&row->why, event->text);
 }
 
 void

@@ -9,13 +9,14 @@
 #include "base/mono.h"
 #include "base/text.h"
 #include "coordinator/control/control.h"
+#include "coordinator/fleet/drift.h"
 
 #define FINDINGS_MOST 128
 
 struct findings {
 	Fermata__Finding findings[FINDINGS_MOST];
 	Fermata__Finding *list[FINDINGS_MOST];
-	char texts[FINDINGS_MOST][FM_TEXT_SIZE];
+	char texts[FINDINGS_MOST][FM_TEXT_SIZE], nexts[FINDINGS_MOST][FM_NAME_SIZE * 4];
 	unsigned count, errors;
 };
 
@@ -33,7 +34,8 @@ find(struct findings *f, const char *level, const char *what, const char *next, 
 	fermata__finding__init(finding);
 	finding->level = (char *)(uintptr_t)level;
 	finding->what = (char *)(uintptr_t)what;
-	finding->next = (char *)(uintptr_t)next;
+	FM_COPY(f->nexts[f->count], next);
+	finding->next = f->nexts[f->count];
 	finding->text = f->texts[f->count];
 	if (fm_is_equal(level, "error")) f->errors++;
 	f->list[f->count++] = finding;
@@ -68,6 +70,23 @@ look_at_nodes(struct co_daemon *daemon, struct findings *f)
 		    !fm_is_equal(node->report.current, state->version))
 			find(f, "error", name, "", "on release %s, the cluster on %s",
 			     node->report.current, state->version);
+	}
+}
+
+static void
+look_at_drift(struct co_daemon *daemon, struct findings *f)
+{
+	const struct co_fleet *fleet = co_core_fleet(daemon->core);
+	const struct co_config *config = &daemon->config;
+	struct co_drift found[CO_DRIFTS_MOST];
+
+	for (unsigned i = 0; i < config->node_count; i++) {
+		unsigned count = co_drift_of_node(fleet, config->nodes, config->node_count, i,
+						  found);
+
+		for (unsigned k = 0; k < count; k++)
+			find(f, found[k].breaks ? "error" : "warning", config->nodes[i],
+			     found[k].next, "%s", found[k].text);
 	}
 }
 
@@ -126,10 +145,7 @@ bool
 co_view_doctor(struct co_daemon *daemon, struct co_client *client)
 {
 	static void (*const looks[])(struct co_daemon *, struct findings *) = {
-		look_at_nodes,
-		look_at_gates,
-		look_at_run,
-		look_at_way_back,
+		look_at_nodes, look_at_drift, look_at_gates, look_at_run, look_at_way_back,
 	};
 	_cleanup_free_ struct findings *f = fm_new(struct findings, 1);
 	Fermata__Findings msg = FERMATA__FINDINGS__INIT;

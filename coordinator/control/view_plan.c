@@ -3,10 +3,12 @@
 
 #include "base/text.h"
 #include "coordinator/control/control.h"
+#include "coordinator/fleet/drift.h"
 
 #define TEXT(s) ((char *)(uintptr_t)(s))
 #define ROWS_MOST 40
 #define MEDIAN_OF 7
+#define REFUSALS_MOST (2 * FM_NODES_MAX + FM_GATES_MAX + 1)
 
 struct rows {
 	Fermata__PlanStep steps[ROWS_MOST];
@@ -62,6 +64,24 @@ expected_downtime(const struct rows *rows)
 	return 0;
 }
 
+/* What breaks the cluster refuses every run that starts nodes. */
+static unsigned
+drifts(struct co_daemon *daemon, char texts[][FM_TEXT_SIZE], unsigned most)
+{
+	const struct co_fleet *fleet = co_core_fleet(daemon->core);
+	const struct co_config *config = &daemon->config;
+	struct co_drift found[CO_DRIFTS_MOST];
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < config->node_count && count < most; i++) {
+		if (co_drift_of_node(fleet, config->nodes, config->node_count, i, found) == 0 ||
+		    !found[0].breaks)
+			continue;
+		fm_format(texts[count++], FM_TEXT_SIZE, "%s: %s", config->nodes[i], found[0].text);
+	}
+	return count;
+}
+
 static unsigned
 refusals(struct co_daemon *daemon, char texts[][FM_TEXT_SIZE], char **list)
 {
@@ -81,6 +101,7 @@ refusals(struct co_daemon *daemon, char texts[][FM_TEXT_SIZE], char **list)
 		if (!fleet->gates[i].connected)
 			fm_format(texts[count++], FM_TEXT_SIZE, "gate %s is not connected",
 				  daemon->config.gates[i]);
+	count += drifts(daemon, texts + count, REFUSALS_MOST - count);
 	for (unsigned i = 0; i < count; i++) list[i] = texts[i];
 	return count;
 }
@@ -89,9 +110,9 @@ void
 co_view_plan(struct co_daemon *daemon, struct co_client *client, const struct co_order *order)
 {
 	static struct rows steps, recovery; /* large; one thread */
-	static char texts[FM_NODES_MAX + FM_GATES_MAX + 1][FM_TEXT_SIZE];
+	static char texts[REFUSALS_MOST][FM_TEXT_SIZE];
 	const struct co_procedure *procedure = co_procedure_find(order->procedure);
-	char *list[FM_NODES_MAX + FM_GATES_MAX + 1];
+	char *list[REFUSALS_MOST];
 	Fermata__Plan msg = FERMATA__PLAN__INIT;
 
 	fill_rows(daemon, order, procedure->steps, &steps);

@@ -144,6 +144,7 @@ take_event(struct steps *s, const struct co_event_row *row)
 	if (fm_is_equal(row->kind, "done")) {
 		last->state = TEXT("done");
 		last->took_ms = row->took_ms;
+		last->why = TEXT(row->text);
 	}
 	if (fm_is_equal(row->kind, "turn")) s->recovering = true;
 	if (fm_is_equal(row->kind, "turn") || fm_is_equal(row->kind, "failed") ||

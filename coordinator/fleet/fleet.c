@@ -29,6 +29,17 @@ co_fleet_node_report(struct co_fleet *fleet, unsigned node, const struct fm_agen
 }
 
 void
+co_fleet_node_facts(struct co_fleet *fleet, unsigned node, const struct fm_node_facts *facts,
+		    int64_t wall_ms)
+{
+	struct co_node *n = &fleet->nodes[node];
+
+	n->facts = *facts;
+	n->facts.known = true;
+	n->clock_off_ms = facts->clock_ms - wall_ms;
+}
+
+void
 co_fleet_gate_report(struct co_fleet *fleet, unsigned gate, const struct fm_gate_report *report,
 		     struct fm_mono now)
 {

@@ -7,13 +7,15 @@
 #include <stdint.h>
 
 #include "base/mono.h"
-#include "wire/ask.h"
+#include "wire/facts.h"
 
 struct co_node {
 	bool connected, reported;
 	struct fm_mono heard;	/* last report */
 	struct fm_mono changed; /* last report that said something new: progress */
 	struct fm_agent_report report;
+	struct fm_node_facts facts; /* known: said on this connection */
+	int64_t clock_off_ms;	    /* its clock minus ours, when they came */
 };
 
 struct co_gate {
@@ -29,6 +31,9 @@ struct co_fleet {
 
 void co_fleet_node_report(struct co_fleet *fleet, unsigned node,
 			  const struct fm_agent_report *report, struct fm_mono now);
+/* wall_ms: our clock. */
+void co_fleet_node_facts(struct co_fleet *fleet, unsigned node, const struct fm_node_facts *facts,
+			 int64_t wall_ms);
 void co_fleet_gate_report(struct co_fleet *fleet, unsigned gate,
 			  const struct fm_gate_report *report, struct fm_mono now);
 

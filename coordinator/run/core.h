@@ -29,6 +29,7 @@ struct co_core {
 	unsigned event_count;
 	struct co_event_row events[CO_EVENTS_MAX];
 	char waiting[FM_TEXT_SIZE];
+	char remark[FM_TEXT_SIZE]; /* of the last look for the row's proof */
 };
 
 /* draft.c */

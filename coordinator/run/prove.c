@@ -14,6 +14,7 @@ co_turn_of(struct co_core *core, struct co_state *state)
 		.job = &core->job,
 		.wall_ms = core->env.wall_ms(core->env.ctx),
 		.why = core->waiting,
+		.remark = core->remark,
 	};
 }
 
@@ -69,6 +70,7 @@ co_prove(struct co_core *core)
 	char why[FM_TEXT_SIZE] = "", text[FM_TEXT_SIZE] = "";
 
 	t.why = why;
+	core->remark[0] = '\0';
 	if ((step->scope & CO_PERSON) != 0)
 		fold(&sum, step->done(&t, (struct co_who){ CO_PERSON, 0 }), text, why);
 	if ((step->scope & CO_STORE) != 0) fold(&sum, prove_store(&t, step), text, why);

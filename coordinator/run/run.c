@@ -101,6 +101,7 @@ co_on_node_up(struct co_core *core, unsigned node, uint64_t epoch, struct fm_mon
 {
 	core->now = now;
 	core->fleet.nodes[node].connected = true;
+	core->fleet.nodes[node].facts.known = false;
 	core->fleet.nodes[node].heard = core->fleet.nodes[node].changed = now;
 	move_past(core, epoch);
 	co_ask_again_node(core, node);
@@ -122,6 +123,15 @@ co_on_node_report(struct co_core *core, unsigned node, const struct fm_agent_rep
 	core->now = now;
 	co_fleet_node_report(&core->fleet, node, report, now);
 	move_past(core, report->voice.epoch);
+	co_pump(core);
+}
+
+void
+co_on_node_facts(struct co_core *core, unsigned node, const struct fm_node_facts *facts,
+		 struct fm_mono now)
+{
+	core->now = now;
+	co_fleet_node_facts(&core->fleet, node, facts, core->env.wall_ms(core->env.ctx));
 	co_pump(core);
 }
 

@@ -89,6 +89,9 @@ void co_on_node_up(struct co_core *core, unsigned node, uint64_t epoch, struct f
 void co_on_node_down(struct co_core *core, unsigned node, struct fm_mono now);
 void co_on_node_report(struct co_core *core, unsigned node, const struct fm_agent_report *report,
 		       struct fm_mono now);
+/* What its agent told besides, at connect and when it changed. */
+void co_on_node_facts(struct co_core *core, unsigned node, const struct fm_node_facts *facts,
+		      struct fm_mono now);
 void co_on_gate_up(struct co_core *core, unsigned gate, uint64_t epoch, struct fm_mono now);
 void co_on_gate_down(struct co_core *core, unsigned gate, struct fm_mono now);
 void co_on_gate_report(struct co_core *core, unsigned gate, const struct fm_gate_report *report,

@@ -98,6 +98,7 @@ struct co_turn {
 	const struct co_job *job;
 	int64_t wall_ms; /* unix; for note() */
 	char *why;	 /* FM_TEXT_SIZE: what is waited for, or what failed */
+	char *remark;	 /* the same: what a person should know of a proof; done() appends */
 };
 
 struct co_step {

@@ -194,7 +194,8 @@ co_advance(struct co_core *core)
 	struct co_point_row point;
 
 	if (core->step->note != NULL) core->step->note(&t);
-	co_tell_event(core, "done", core->step->name, NULL, t.wall_ms - draft->run.step_ms);
+	co_tell_event(core, "done", core->step->name, core->remark, t.wall_ms - draft->run.step_ms);
+	core->remark[0] = '\0';
 	draft->run.words.approved = draft->run.words.rejected = draft->run.words.ended = false;
 	next = next_row(core, draft);
 	if (next == NULL)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/text.h"
+#include "coordinator/fleet/drift.h"
 #include "coordinator/steps/steps.h"
 
 enum co_verdict
@@ -62,6 +63,25 @@ co_is_fit(const struct co_turn *t, struct co_who who)
 	return CO_DONE;
 }
 
+/* Is the node like the others? What breaks the cluster fails, the rest is remarked. */
+static enum co_verdict
+is_alike(const struct co_turn *t, unsigned node)
+{
+	struct co_drift found[CO_DRIFTS_MOST];
+	unsigned count;
+
+	if (!t->fleet->nodes[node].facts.known)
+		return co_say(t, CO_WAIT, "%s to say how it is set up", co_node_name(t, node));
+	count = co_drift_of_node(t->fleet, t->state->node_names, t->state->node_count, node, found);
+	if (count > 0 && found[0].breaks)
+		return co_say(t, CO_FAILED, "%s: %s; %s", co_node_name(t, node), found[0].text,
+			      found[0].next);
+	for (unsigned i = 0; i < count; i++)
+		fm_append(t->remark, FM_TEXT_SIZE, "%s%s: %s", t->remark[0] ? "; " : "",
+			  co_node_name(t, node), found[i].text);
+	return CO_DONE;
+}
+
 static bool
 has_release(const struct fm_agent_report *report, const char *release)
 {
@@ -85,7 +105,7 @@ co_is_fit_to_start(const struct co_turn *t, struct co_who who)
 			name, fm_app_state_name(report->app), report->pids);
 	if (!has_release(report, t->state->run.to))
 		return co_say(t, CO_FAILED, "%s has no release %s", name, t->state->run.to);
-	return CO_DONE;
+	return is_alike(t, who.i);
 }
 
 enum co_verdict
@@ -95,7 +115,10 @@ co_is_fit_to_serve(const struct co_turn *t, struct co_who who)
 	enum co_verdict verdict = co_is_fit(t, who);
 
 	if (verdict != CO_DONE || who.kind != CO_FIRST) return verdict;
-	if (report->app == FM_APP_READY) return CO_DONE;
+	if (!fm_is_empty(t->state->version) && !fm_is_equal(report->current, t->state->version))
+		return co_say(t, CO_FAILED, "%s is on release %s, the cluster on %s",
+			      co_node_name(t, who.i), report->current, t->state->version);
+	if (report->app == FM_APP_READY) return is_alike(t, who.i);
 	if (report->app == FM_APP_STARTING || report->app == FM_APP_BACKOFF)
 		return co_say(t, CO_WAIT, "%s: %s, %s", co_node_name(t, who.i),
 			      fm_app_state_name(report->app), report->detail);
@@ -114,7 +137,7 @@ co_is_fit_to_upgrade(const struct co_turn *t, struct co_who who)
 	if (!fm_is_equal(report->current, t->state->run.from))
 		return co_say(t, CO_FAILED, "%s is on release %s, the cluster on %s",
 			      co_node_name(t, who.i), report->current, t->state->run.from);
-	if (report->app == FM_APP_STOPPED) return CO_DONE;
+	if (report->app == FM_APP_STOPPED) return is_alike(t, who.i);
 	return co_is_fit_to_serve(t, who);
 }
 

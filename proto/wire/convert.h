@@ -10,12 +10,19 @@
 
 #include "base/err.h"
 #include "wire/ask.h"
+#include "wire/facts.h"
 
 struct Fermata__AgentAsk;
 struct Fermata__AgentReport;
 struct Fermata__GateAsk;
 struct Fermata__GateReport;
+struct Fermata__NodeFacts;
 
+/* With the salt of the digests (NULL: none), and with the facts (NULL: none) that it is for. */
+uint8_t *fm_agent_ask_pack_salted(const struct fm_agent_ask *ask, const char *salt,
+				  size_t *ret_size);
+uint8_t *fm_agent_report_pack_with(const struct fm_agent_report *report,
+				   const struct fm_node_facts *facts, size_t *ret_size);
 uint8_t *fm_agent_ask_pack(const struct fm_agent_ask *ask, size_t *ret_size);
 uint8_t *fm_agent_report_pack(const struct fm_agent_report *report, size_t *ret_size);
 uint8_t *fm_gate_ask_pack(const struct fm_gate_ask *ask, size_t *ret_size);
@@ -25,6 +32,9 @@ int fm_agent_ask_from(const struct Fermata__AgentAsk *msg, struct fm_agent_ask *
 		      struct fm_err *err);
 int fm_agent_report_from(const struct Fermata__AgentReport *msg, struct fm_agent_report *ret,
 			 struct fm_err *err);
+/* Into ret, which is known then. */
+int fm_node_facts_from(const struct Fermata__NodeFacts *msg, struct fm_node_facts *ret,
+		       struct fm_err *err);
 int fm_gate_ask_from(const struct Fermata__GateAsk *msg, struct fm_gate_ask *ret,
 		     struct fm_err *err);
 int fm_gate_report_from(const struct Fermata__GateReport *msg, struct fm_gate_report *ret,

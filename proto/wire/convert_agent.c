@@ -15,6 +15,12 @@
 uint8_t *
 fm_agent_ask_pack(const struct fm_agent_ask *ask, size_t *ret_size)
 {
+	return fm_agent_ask_pack_salted(ask, NULL, ret_size);
+}
+
+uint8_t *
+fm_agent_ask_pack_salted(const struct fm_agent_ask *ask, const char *salt, size_t *ret_size)
+{
 	struct fm_agent_ask a = *ask;
 	Fermata__Envelope envelope = FERMATA__ENVELOPE__INIT;
 	Fermata__AgentAsk msg = FERMATA__AGENT_ASK__INIT;
@@ -34,6 +40,7 @@ fm_agent_ask_pack(const struct fm_agent_ask *ask, size_t *ret_size)
 	msg.n_keep = a.keep_count;
 	msg.keep = keep;
 	msg.start_serial = a.start_serial;
+	if (salt) msg.salt = (char *)(uintptr_t)salt;
 	envelope.body_case = FERMATA__ENVELOPE__BODY_AGENT_ASK;
 	envelope.agent_ask = &msg;
 	return fm_frame_pack(&envelope, ret_size);
@@ -57,12 +64,37 @@ fill_report_texts(Fermata__AgentReport *msg, struct fm_agent_report *r)
 	msg->swept = fm_field_clean(r->swept);
 }
 
+static void
+fill_facts(Fermata__NodeFacts *msg, struct fm_node_facts *f)
+{
+	msg->salt = fm_field_clean(f->salt);
+	msg->environment = fm_field_clean(f->environment);
+	msg->plugins = fm_field_clean(f->plugins);
+	msg->storage = fm_field_clean(f->storage);
+	msg->storage_inode = f->storage_inode;
+	msg->storage_on = fm_field_clean(f->storage_on);
+	msg->worker_mode = fm_field_clean(f->worker_mode);
+	msg->disk_free = f->disk_free;
+	msg->disk_size = f->disk_size;
+	msg->clock_ms = f->clock_ms;
+	msg->fault = fm_field_clean(f->fault);
+}
+
 uint8_t *
 fm_agent_report_pack(const struct fm_agent_report *report, size_t *ret_size)
 {
+	return fm_agent_report_pack_with(report, NULL, ret_size);
+}
+
+uint8_t *
+fm_agent_report_pack_with(const struct fm_agent_report *report, const struct fm_node_facts *facts,
+			  size_t *ret_size)
+{
 	struct fm_agent_report r = *report;
+	struct fm_node_facts f;
 	Fermata__Envelope envelope = FERMATA__ENVELOPE__INIT;
 	Fermata__AgentReport msg = FERMATA__AGENT_REPORT__INIT;
+	Fermata__NodeFacts facts_msg = FERMATA__NODE_FACTS__INIT;
 	char *releases[FM_RELEASES_MAX];
 
 	for (unsigned i = 0; i < r.release_count; i++) releases[i] = fm_field_clean(r.releases[i]);
@@ -78,6 +110,11 @@ fm_agent_report_pack(const struct fm_agent_report *report, size_t *ret_size)
 	msg.starts = r.starts;
 	msg.snapshot_bytes = r.snapshot_bytes;
 	msg.swept_seq = r.swept_seq;
+	if (facts) {
+		f = *facts;
+		fill_facts(&facts_msg, &f);
+		msg.facts = &facts_msg;
+	}
 	envelope.body_case = FERMATA__ENVELOPE__BODY_AGENT_REPORT;
 	envelope.agent_report = &msg;
 	return fm_frame_pack(&envelope, ret_size);
@@ -122,5 +159,21 @@ fm_agent_report_from(const struct Fermata__AgentReport *msg, struct fm_agent_rep
 	ret->starts = msg->starts;
 	ret->snapshot_bytes = msg->snapshot_bytes;
 	ret->swept_seq = msg->swept_seq;
+	return 0;
+}
+
+int
+fm_node_facts_from(const struct Fermata__NodeFacts *msg, struct fm_node_facts *ret,
+		   struct fm_err *err)
+{
+	memset(ret, 0, sizeof *ret);
+	if (TEXT(salt) < 0 || TEXT(environment) < 0 || TEXT(plugins) < 0 || NAME(storage) < 0 ||
+	    TEXT(storage_on) < 0 || TEXT(worker_mode) < 0 || TEXT(fault) < 0)
+		return fm_wrap(err, "AGENT_REPORT");
+	ret->storage_inode = msg->storage_inode;
+	ret->disk_free = msg->disk_free;
+	ret->disk_size = msg->disk_size;
+	ret->clock_ms = msg->clock_ms;
+	ret->known = true;
 	return 0;
 }

@@ -9,10 +9,10 @@
 
 #define ROLE_COUNT 6
 
-/* The longest frame of each role. A Hello is a few names; a report of an agent is a dozen texts; the
- * coordinator answers the CLI with whole timelines. */
+/* The longest frame of each role. A Hello is a few names; a report of an agent is a dozen texts
+ * and two lists; the coordinator answers the CLI with whole timelines. */
 static const size_t limits[ROLE_COUNT] = {
-	[FERMATA__ROLE__ROLE_NONE] = 4 << 10,	     [FERMATA__ROLE__ROLE_AGENT] = 32 << 10,
+	[FERMATA__ROLE__ROLE_NONE] = 4 << 10,	     [FERMATA__ROLE__ROLE_AGENT] = 64 << 10,
 	[FERMATA__ROLE__ROLE_GATE] = 32 << 10,	     [FERMATA__ROLE__ROLE_OPERATOR] = 32 << 10,
 	[FERMATA__ROLE__ROLE_COORDINATOR] = 2 << 20, [FERMATA__ROLE__ROLE_JOB] = 32 << 10,
 };

@@ -230,6 +230,7 @@ sim_node_bury(struct sim_world *w, unsigned i)
 void
 sim_node_link(struct sim_world *w, unsigned i, bool up)
 {
+	static const struct fm_node_facts facts = { .known = true }; /* alike on all */
 	struct sim_node *n = &w->nodes[i];
 
 	if (n->up == up || w->core == NULL) return;
@@ -239,6 +240,7 @@ sim_node_link(struct sim_world *w, unsigned i, bool up)
 		return;
 	}
 	co_on_node_up(w->core, i, n->highest.epoch, now_of(w));
+	co_on_node_facts(w->core, i, &facts, now_of(w));
 	if (n->core != NULL) send_report(n, ag_core_report(n->core));
 }
 

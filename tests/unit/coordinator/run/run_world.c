@@ -26,6 +26,8 @@ commit(void *ctx, const struct co_state *state, const struct co_run_row *run,
 	memcpy(&w->journal, state, co_state_size(state));
 	w->has_journal = true;
 	if (count > 0) w->last_event = events[count - 1];
+	for (unsigned i = 0; i < count; i++)
+		if (fm_is_equal(events[i].kind, "done")) w->last_done = events[i];
 	return 0;
 }
 
@@ -119,6 +121,8 @@ obey_node(struct run_world *w, unsigned i)
 					  .restored_serial = ask.restore_serial,
 					  .release_count = 2 };
 
+	if (!co_core_fleet(w->core)->nodes[i].facts.known)
+		co_on_node_facts(w->core, i, &w->facts[i], w->now);
 	FM_COPY(report.releases[0], "2.2.15");
 	FM_COPY(report.releases[1], "2.2.16");
 	FM_COPY(report.current, fm_is_empty(ask.release) ? "2.2.15" : ask.release);

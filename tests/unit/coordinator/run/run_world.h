@@ -15,9 +15,10 @@ struct run_world {
 	unsigned commits, node_asks, gate_asks, jobs;
 	uint64_t asked_before_commit; /* asks whose voice the journal did not hold yet */
 	struct co_job_order order;
-	struct co_event_row last_event;
+	struct co_event_row last_event, last_done;
 	struct co_job_result result;
-	enum fm_app_state app[FM_NODES_MAX]; /* what obedient nodes say when asked to run */
+	struct fm_node_facts facts[FM_NODES_MAX]; /* what each says of itself when it obeys */
+	enum fm_app_state app[FM_NODES_MAX];	  /* what obedient nodes say when asked to run */
 };
 
 /* Two nodes, one gate; limits of 10 s. */

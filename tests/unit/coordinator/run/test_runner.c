@@ -1,6 +1,8 @@
 /* The runner's promises, one by one; the simulator looks for what nobody thought of. */
 #include "tests/unit/test.h"
 
+#include <string.h>
+
 #include "base/text.h"
 #include "tests/unit/coordinator/run/run_world.h"
 
@@ -29,6 +31,33 @@ test_a_startup_is_done(void **state)
 	assert_string_equal(co_core_state(w->core)->version, "2.2.15");
 	/* The run let go of its nodes: their agents may restart what crashes. */
 	assert_int_equal(co_core_state(w->core)->nodes[1].run, 0);
+}
+
+static void
+test_nodes_that_are_not_alike_are_refused(void **state)
+{
+	struct run_world *w = *state;
+
+	FM_COPY(w->facts[0].environment, "APP_KEY aa\n");
+	FM_COPY(w->facts[1].environment, "APP_KEY bb\n");
+	run_world_serve(w);
+	assert_int_equal(run_world_run(w)->end, CO_END_REFUSED);
+	assert_non_null(strstr(run_world_run(w)->why, "app2: APP_KEY is not as on app1"));
+	assert_int_equal(co_core_state(w->core)->gate.mode, FM_GATE_NONE);
+}
+
+static void
+test_small_differences_are_remarked(void **state)
+{
+	struct run_world *w = *state;
+
+	FM_COPY(w->facts[0].environment, "TZ aa\n");
+	FM_COPY(w->facts[1].environment, "TZ bb\n");
+	run_world_obey(w);
+	assert_int_equal(run_world_begin(w, "startup", "2.2.15", true), 0);
+	for (unsigned i = 0; i < 20 && !fm_is_equal(w->last_done.step, "preflight"); i++)
+		run_world_obey(w);
+	assert_non_null(strstr(w->last_done.text, "app2: settings that are not as on app1: TZ"));
 }
 
 static void
@@ -260,6 +289,8 @@ main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		T(test_a_startup_is_done),
+		T(test_nodes_that_are_not_alike_are_refused),
+		T(test_small_differences_are_remarked),
 		T(test_nothing_is_said_before_it_is_written),
 		T(test_what_the_journal_refuses_is_not_said),
 		T(test_a_refused_commit_is_tried_again),

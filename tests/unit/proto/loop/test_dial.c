@@ -229,7 +229,7 @@ test_what_is_sent_while_nobody_is_there_is_dropped(void **state)
 static void
 test_what_the_other_side_would_refuse_is_not_sent(void **state)
 {
-	static char text[40000]; /* more than an agent may send */
+	static char text[80000]; /* more than an agent may send */
 	Fermata__AgentReport report = FERMATA__AGENT_REPORT__INIT;
 
 	(void)state;

@@ -97,20 +97,20 @@ test_a_length_too_large_for_the_role(void **state)
 	_cleanup_close_ int fd = greeted(FERMATA__ROLE__ROLE_AGENT);
 
 	(void)state;
-	send_bytes(fd, "\x00\x00\x80\x01", 4);
-	assert_ends(fd, "frame of 32769 bytes, an agent may send 32768");
+	send_bytes(fd, "\x00\x01\x00\x01", 4);
+	assert_ends(fd, "frame of 65537 bytes, an agent may send 65536");
 	assert_int_equal(host.downs, 1);
 }
 
 static void
 test_a_frame_as_large_as_allowed_is_read(void **state)
 {
-	static uint8_t frame[FM_FRAME_HEAD + 32768] = { 0x00, 0x00, 0x80, 0x00 };
+	static uint8_t frame[FM_FRAME_HEAD + 65536] = { 0x00, 0x01, 0x00, 0x00 };
 	_cleanup_close_ int fd = greeted(FERMATA__ROLE__ROLE_AGENT);
 
 	(void)state;
 	/* A heartbeat, and an unknown field that fills the rest. */
-	memcpy(frame + 4, "\x1a\x00\xa2\x06\xf9\xff\x01", 7);
+	memcpy(frame + 4, "\x1a\x00\xa2\x06\xf9\xff\x03", 7);
 	send_bytes(fd, frame, sizeof frame);
 	host_turn(&host, 50);
 	assert_int_equal(host.downs, 0);

@@ -157,6 +157,40 @@ test_everything_of_an_agent_s_report_arrives(void **state)
 }
 
 static void
+test_salt_and_facts_travel_along(void **state)
+{
+	_cleanup_(fm_envelope_freep) Fermata__Envelope *e = NULL, *asked = NULL;
+	static struct fm_node_facts facts, back; /* large */
+	struct fm_agent_report report = { 0 };
+	struct fm_agent_ask ask = { 0 };
+	struct fm_err err = { 0 };
+	size_t size;
+
+	(void)state;
+	FILL(facts.salt, 's');
+	FILL(facts.environment, 'e');
+	FILL(facts.plugins, 'p');
+	FILL(facts.storage, 'i');
+	FILL(facts.storage_on, 'o');
+	FILL(facts.worker_mode, 'w');
+	FILL(facts.fault, 'f');
+	facts.storage_inode = 1;
+	facts.disk_free = 2;
+	facts.disk_size = 3;
+	facts.clock_ms = -4;
+	fill_agent_report(&report);
+	/* The longest that an agent can say is within its limit. */
+	e = unpack(fm_agent_report_pack_with(&report, &facts, &size), &size,
+		   FERMATA__ROLE__ROLE_AGENT);
+	assert_int_equal(fm_node_facts_from(e->agent_report->facts, &back, &err), 0);
+	facts.known = true;
+	assert_memory_equal(&back, &facts, sizeof facts);
+	asked = unpack(fm_agent_ask_pack_salted(&ask, "abc", &size), &size,
+		       FERMATA__ROLE__ROLE_COORDINATOR);
+	assert_string_equal(asked->agent_ask->salt, "abc");
+}
+
+static void
 test_everything_of_a_gate_s_ask_arrives(void **state)
 {
 	_cleanup_(fm_envelope_freep) Fermata__Envelope *e = NULL;
@@ -296,6 +330,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_everything_of_an_agent_s_ask_arrives),
 		cmocka_unit_test(test_everything_of_an_agent_s_report_arrives),
+		cmocka_unit_test(test_salt_and_facts_travel_along),
 		cmocka_unit_test(test_everything_of_a_gate_s_ask_arrives),
 		cmocka_unit_test(test_everything_of_a_gate_s_report_arrives),
 		cmocka_unit_test(test_an_empty_report_is_a_report),
