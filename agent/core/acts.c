@@ -123,15 +123,16 @@ judge_start(struct ag_core *core)
 	core->look_text[0] = '\0';
 	core->look_at = fm_mono_after(core->now, core->limits.retry_ms);
 	if (!look->ok) {
-		core->verdict = AG_VERDICT_WAIT;
+		core->verdict = look->hopeless ? AG_VERDICT_REFUSED : AG_VERDICT_WAIT;
 		FM_COPY(core->look_text, look->text);
 	} else if (ag_guard(ag_wanted(core), mode, look, &core->may_mode, core->look_text,
 			    sizeof(core->look_text))) {
 		core->verdict = AG_VERDICT_MAY;
 	} else {
 		core->verdict = AG_VERDICT_REFUSED;
-		core->look_at = fm_mono_after(core->now, REFUSED_PAUSE * core->limits.retry_ms);
 	}
+	if (core->verdict == AG_VERDICT_REFUSED)
+		core->look_at = fm_mono_after(core->now, REFUSED_PAUSE * core->limits.retry_ms);
 }
 
 /* What was asked to be tried anew, and turns out to be well, has been tried: should it die later,

@@ -63,6 +63,7 @@ enum ag_health {
 /* A look at the database with the application's own settings (JOB_LOOK). */
 struct ag_look {
 	bool ok;	/* false: could not look; text says why */
+	bool hopeless;	/* and waiting does not help: somebody must act; text says how */
 	bool installed; /* the application's tables are there */
 	char version[FM_VERSION_SIZE];
 	unsigned pending, stale, enabled;

@@ -11,6 +11,7 @@
 #include "agent/runtimes/pidset.h"
 #include "agent/runtimes/runtime.h"
 #include "agent/world/procs.h"
+#include "agent/world/strangers.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -52,6 +53,7 @@ process_scan(struct ag_instance *in, char *strange, size_t size)
 	/* Seen twice, it is no process of ours in its last moment. */
 	if (found == AG_LISTENER_UNSEEN && !in->had_unseen) strange[0] = '\0';
 	in->had_unseen = found == AG_LISTENER_UNSEEN;
+	if (!strange[0]) (void)ag_strangers_find(in->settings, &pids, strange, size);
 	return pids.count;
 }
 

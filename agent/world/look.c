@@ -90,6 +90,13 @@ on_envelope(void *arg, struct fm_child *child, const Fermata__Envelope *envelope
 	fail(looker, report->text);
 	looker->has_final = true;
 	looker->look.ok = report->ok;
+	/* invalid_authorization_specification: the role may not log in, or not from here. */
+	if (!report->ok && fm_is_equal(report->sqlstate, "28000")) {
+		looker->look.hopeless = true;
+		FM_APPEND(looker->look.text,
+			  "; a run has shut the application out, or its rights were changed: type "
+			  "'fermata status'");
+	}
 	if (!report->ok) return;
 	looker->look.text[0] = '\0';
 	looker->look.installed = report->installed;
@@ -168,7 +175,9 @@ begin(struct ag_looker *looker, const char *version, struct fm_err *err)
 	const char *schema;
 	int ret;
 
-	if (ag_dotenv_read(&env, looker->settings->env_file, err) < 0) return -1;
+	if (ag_dotenv_read(&env, looker->settings->env_file, err) < 0)
+		return fm_wrap(err, "the application's settings cannot be read; once they can, it "
+				    "starts by itself");
 	if (ag_conninfo(&env, conninfo, sizeof(conninfo), err) < 0) return -1;
 	schema = ag_dotenv_get(&env, "DB_SCHEMA");
 	order.kind = FERMATA__JOB_KIND__JOB_LOOK;
@@ -220,6 +229,7 @@ ag_looker_begin(struct ag_looker *looker, const char *version)
 	looker->has_final = looker->timed_out = false;
 	if (begin(looker, version, &err) < 0) {
 		fail(looker, err.text);
+		looker->look.hopeless = err.kind == FM_ERR_CONFIG;
 		event_active(looker->later, 0, 0);
 		return;
 	}

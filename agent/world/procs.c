@@ -3,9 +3,11 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -45,7 +47,7 @@ read_proc(pid_t pid, const char *name, char *dst, size_t size)
 
 struct stat_row {
 	char state;
-	pid_t session;
+	pid_t parent, session;
 	uint64_t born;
 };
 
@@ -54,17 +56,18 @@ static bool
 read_stat(pid_t pid, struct stat_row *ret)
 {
 	char text[1024], *at;
-	int session;
+	int parent, session;
 	unsigned long long born;
 
 	if (read_proc(pid, "stat", text, sizeof(text)) <= 0) return false;
 	at = strrchr(text, ')');
 	if (!at) return false;
 	if (sscanf(at + 1,
-		   " %c %*d %*d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
+		   " %c %d %*d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
 		   "%*d %llu",
-		   &ret->state, &session, &born) != 3)
+		   &ret->state, &parent, &session, &born) != 4)
 		return false;
+	ret->parent = parent;
 	ret->session = session;
 	ret->born = born;
 	return ret->state != 'Z' && ret->state != 'X';
@@ -120,6 +123,87 @@ ag_procs_find(const char *const marks[2], pid_t session, struct ag_pids *ret)
 		if ((session > 0 && row.session == session) || is_marked(pid, marks, buffer))
 			ret->pids[ret->count++] = pid;
 	}
+}
+
+pid_t
+ag_procs_parent(pid_t pid)
+{
+	struct stat_row row;
+
+	return pid > 0 && read_stat(pid, &row) ? row.parent : 0;
+}
+
+bool
+ag_procs_has_agent(pid_t pid)
+{
+	static const char mark[] = "FERMATA_AGENT=";
+	_cleanup_free_ char *buffer = fm_new(char, ENVIRON_MAX);
+	ssize_t len = read_proc(pid, "environ", buffer, ENVIRON_MAX);
+
+	for (const char *at = buffer; at < buffer + len; at += strlen(at) + 1)
+		if (strncmp(at, mark, strlen(mark)) == 0) return true;
+	return false;
+}
+
+bool
+ag_procs_title(pid_t pid, char *dst, size_t size)
+{
+	ssize_t len = read_proc(pid, "cmdline", dst, size);
+
+	while (len > 0 && dst[len - 1] == '\0') len--;
+	for (ssize_t i = 0; i < len; i++)
+		if ((unsigned char)dst[i] < 0x20 || dst[i] == 0x7f) dst[i] = ' ';
+	if (len < 0) dst[0] = '\0';
+	return len > 0;
+}
+
+static const char *
+base_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* The program, and what it runs. */
+static void
+name_command(pid_t pid, char *dst, size_t size)
+{
+	char words[1024];
+	ssize_t len = read_proc(pid, "cmdline", words, sizeof(words));
+	const char *at = words;
+
+	if (len <= 0 || words[0] == '\0') {
+		if (read_proc(pid, "comm", dst, size) <= 0) (void)fm_copy(dst, size, "?");
+		dst[strcspn(dst, "\n")] = '\0';
+		return;
+	}
+	(void)fm_copy(dst, size, base_of(words));
+	for (at += strlen(at) + 1; at < words + len && *at == '-'; at += strlen(at) + 1) continue;
+	if (at < words + len && *at) (void)fm_append(dst, size, " %s", at);
+}
+
+char *
+ag_procs_describe(pid_t pid, char *dst, size_t size)
+{
+	char path[64], command[160], memory[1024];
+	struct passwd pw, *found = NULL;
+	struct stat st;
+
+	name_command(pid, command, sizeof(command));
+	for (char *at = command; *at; at++)
+		if ((unsigned char)*at < 0x20 || *at == 0x7f) *at = ' ';
+	(void)fm_format(dst, size, "process %d (%s", (int)pid, command);
+	(void)FM_FORMAT(path, "/proc/%d", (int)pid);
+	if (stat(path, &st) == 0) {
+		(void)getpwuid_r(st.st_uid, &pw, memory, sizeof(memory), &found);
+		if (found)
+			(void)fm_append(dst, size, ", user %s", found->pw_name);
+		else
+			(void)fm_append(dst, size, ", user %u", (unsigned)st.st_uid);
+	}
+	(void)fm_append(dst, size, ")");
+	return dst;
 }
 
 uint64_t
@@ -219,15 +303,12 @@ name_holder(struct inodes *inodes, char *who, size_t size)
 {
 	_cleanup_dir_ DIR *dir = opendir("/proc");
 	const struct dirent *entry;
-	char name[32] = "?";
 
 	while (dir && (entry = readdir(dir))) {
 		pid_t pid = pid_of(entry);
 
 		if (pid <= 0 || !holds_listener(pid, inodes)) continue;
-		if (read_proc(pid, "comm", name, sizeof(name)) > 0)
-			name[strcspn(name, "\n")] = '\0';
-		(void)fm_format(who, size, "process %d (%s)", (int)pid, name);
+		(void)ag_procs_describe(pid, who, size);
 		return true;
 	}
 	(void)fm_format(who, size, "a process that cannot be seen from here");

@@ -27,6 +27,16 @@ uint64_t ag_procs_born(pid_t pid);
 /* The kernel's name for this boot. */
 void ag_procs_boot(char *dst, size_t size);
 
+/* 0: there is none. */
+pid_t ag_procs_parent(pid_t pid);
+/* Does it carry the mark of an agent, this or another? */
+bool ag_procs_has_agent(pid_t pid);
+/* Its command line with blanks between the words; false: it has none. May hold secrets. */
+bool ag_procs_title(pid_t pid, char *dst, size_t size);
+/* "process 123 (node index.js, user www)": what tells it to people. Of its arguments only the first
+ * that is no option, for others may be secrets. Returns dst. */
+char *ag_procs_describe(pid_t pid, char *dst, size_t size);
+
 enum ag_listener {
 	AG_LISTENER_NONE,
 	AG_LISTENER_SEEN,

@@ -98,6 +98,8 @@ co_is_fit_to_start(const struct co_turn *t, struct co_who who)
 	enum co_verdict verdict = co_is_fit(t, who);
 
 	if (verdict != CO_DONE || who.kind != CO_FIRST) return verdict;
+	if (report->pids != 0 && !fm_is_empty(report->failure))
+		return co_say(t, CO_FAILED, "%s: %s", name, report->failure);
 	if (report->pids != 0)
 		return co_say(
 			t, CO_FAILED,

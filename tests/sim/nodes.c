@@ -278,6 +278,7 @@ answer_look(struct sim_world *w, struct sim_node *n)
 		look.enabled = 76;
 		FM_COPY(look.version, w->db.version);
 	} else {
+		look.hopeless = w->db.fenced && !w->db.away;
 		FM_COPY(look.text, w->db.fenced ? "fenced" : "away");
 	}
 	ag_on_look(n->core, &look, now_of(w));

@@ -95,6 +95,17 @@ disk(struct made_up *w, const char *current, unsigned count)
 }
 
 static void
+fenced(struct made_up *w)
+{
+	struct ag_look l;
+
+	memset(&l, 0, sizeof(l));
+	l.hopeless = true;
+	FM_COPY(l.text, "may not log in");
+	ag_on_look(w->core, &l, w->now);
+}
+
+static void
 look(struct made_up *w, bool ok, const char *version, unsigned pending)
 {
 	struct ag_look l;
@@ -164,6 +175,7 @@ agent_dies(struct made_up *w)
 	PROBE(failed, FAILED)                                                      \
 	PROBE(sick, SICK)                                                          \
 	X(look_fails, look(w, false, "", 0))                                       \
+	X(fenced, fenced(w))                                                       \
 	X(look_empty, look(w, true, "", 0))                                        \
 	X(look_old, look(w, true, OLD, 0))                                         \
 	X(look_new, look(w, true, NEW, 0))                                         \
