@@ -9,6 +9,8 @@ import subprocess
 
 import pytest
 
+from conftest import QUICK_AGENT
+from stage.cluster import Cluster
 from stage.place import is_listening, processes_with, wait_for
 
 SLOWLY = {"limits": {"term": "15s", "kill": "10s", "poll": "500ms", "start_poll": "500ms", "stuck": "5m"}}
@@ -34,7 +36,7 @@ def says(cluster, *words, limit=60):
     wait_for(look, limit, f"the node says {words}", every=0.2)
 
 
-def heals(cluster, limit=120):
+def heals(cluster, limit=300):
     wait_for(lambda: status(cluster)["app"] == "ready", limit, "it starts by itself", every=0.5)
 
 
@@ -155,9 +157,14 @@ WRONG = [an_older_release, a_newer_release_without_permission, a_fenced_database
 
 @pytest.fixture(scope="module")
 def standin(lent_postgres):
-    from stage.cluster import Cluster
-    from conftest import QUICK_AGENT
     with Cluster(count=1, options={"agent": QUICK_AGENT}, postgres=lent_postgres) as cluster:
+        cluster.cli("startup", expect=0)
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def real():
+    with Cluster(real=True, count=1, options={"agent": SLOWLY}) as cluster:
         cluster.cli("startup", expect=0)
         yield cluster
 
@@ -168,9 +175,7 @@ def test_refused_with_its_own_message(standin, wrong):
 
 
 @pytest.mark.slow
-def test_refused_with_the_real_nocobase():
-    from stage.cluster import Cluster
-    with Cluster(real=True, count=1, options={"agent": SLOWLY}) as cluster:
-        cluster.cli("startup", expect=0)
-        for wrong in WRONG:
-            wrong(cluster)
+@pytest.mark.limit(900)
+@pytest.mark.parametrize("wrong", WRONG)
+def test_refused_with_the_real_nocobase(real, wrong):
+    wrong(real)
