@@ -1,7 +1,7 @@
 #!/bin/bash
 # build.sh WORD [ARGUMENT ...] - everything that is done with this checkout. CI calls only these words.
 #
-#   deps [SET ...]      installs what the other words need (sets: build test real lint fuzz cover)
+#   deps [SET ...]      installs what the other words need (sets: build test real lint fuzz cover bench)
 #   build               all programs and the gate, into build/
 #   test [NAME ...]     unit tests, simulator and fast flows; with names: only those unit tests
 #   demo [--keep]       a real NocoBase cluster, conducted through five scenarios
@@ -37,6 +37,7 @@ declare -A packages=(
     [lint]="clang-tidy clang-format cppcheck codespell shellcheck universal-ctags binutils"
     [fuzz]="clang libclang-rt-14-dev"
     [cover]="gcovr"
+    [bench]="valgrind wrk haproxy"
 )
 
 say() { printf '%s\n' "$*"; }
@@ -116,7 +117,7 @@ pythons() {
 tally() { $python tests/lint/tally.py "$@"; }
 
 word_deps() {
-    if [ $# = 0 ]; then set -- build test real lint fuzz cover; fi
+    if [ $# = 0 ]; then set -- build test real lint fuzz cover bench; fi
     need "$@"
     say "deps: $* are here"
 }
@@ -196,7 +197,7 @@ word_fuzz() {
 
 word_bench() {
     local program
-    need build test real
+    need build test real bench
     word_build
     if [ $# -gt 0 ]; then
         [ -f "tests/bench/$1.py" ] || die "tests/bench has no $1"

@@ -14,8 +14,12 @@
 
 static ngx_int_t ngx_http_fermata_retry_after(ngx_http_request_t *r);
 static ngx_int_t ngx_http_fermata_header_filter(ngx_http_request_t *r);
+static NGX_HTTP_FERMATA_SLOW ngx_int_t ngx_http_fermata_watch_header(
+    ngx_http_request_t *r);
 static ngx_int_t ngx_http_fermata_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
+static NGX_HTTP_FERMATA_SLOW ngx_int_t ngx_http_fermata_replace_body(
+    ngx_http_request_t *r, ngx_chain_t *in);
 
 
 static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
@@ -204,8 +208,7 @@ ngx_http_fermata_page_filter_init(ngx_conf_t *cf)
 static ngx_int_t
 ngx_http_fermata_header_filter(ngx_http_request_t *r)
 {
-    ngx_uint_t               kind, status;
-    ngx_http_fermata_ctx_t  *ctx;
+    ngx_uint_t  status;
 
     status = r->headers_out.status;
 
@@ -215,13 +218,23 @@ ngx_http_fermata_header_filter(ngx_http_request_t *r)
         return ngx_http_next_header_filter(r);
     }
 
+    return ngx_http_fermata_watch_header(r);
+}
+
+
+static ngx_int_t
+ngx_http_fermata_watch_header(ngx_http_request_t *r)
+{
+    ngx_uint_t               kind;
+    ngx_http_fermata_ctx_t  *ctx;
+
     ctx = ngx_http_get_module_ctx(r, ngx_http_fermata_module);
 
     if (ctx == NULL) {
         return ngx_http_next_header_filter(r);
     }
 
-    if (status == NGX_HTTP_SWITCHING_PROTOCOLS) {
+    if (r->headers_out.status == NGX_HTTP_SWITCHING_PROTOCOLS) {
 
         if (r->upstream && r->upstream->upgrade) {
             ngx_http_fermata_upgraded(ctx);
@@ -237,6 +250,10 @@ ngx_http_fermata_header_filter(ngx_http_request_t *r)
             return NGX_ERROR;
         }
 
+        /* either let through or refused, not both */
+
+        ngx_http_fermata_slot->passed--;
+
         ctx->replacing = 1;
         ngx_http_fermata_replacing++;
     }
@@ -248,13 +265,20 @@ ngx_http_fermata_header_filter(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_fermata_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 {
-    ngx_buf_t               *b;
-    ngx_chain_t              out, *cl;
-    ngx_http_fermata_ctx_t  *ctx;
-
     if (ngx_http_fermata_replacing == 0 || in == NULL) {
         return ngx_http_next_body_filter(r, in);
     }
+
+    return ngx_http_fermata_replace_body(r, in);
+}
+
+
+static ngx_int_t
+ngx_http_fermata_replace_body(ngx_http_request_t *r, ngx_chain_t *in)
+{
+    ngx_buf_t               *b;
+    ngx_chain_t              out, *cl;
+    ngx_http_fermata_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_fermata_module);
 

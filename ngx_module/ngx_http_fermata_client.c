@@ -162,6 +162,11 @@ ngx_http_fermata_line_look(ngx_http_fermata_line_t *line)
         ngx_http_fermata_report(line, &sum);
     }
 
+    if (ngx_current_msec - line->woke_at >= NGX_HTTP_FERMATA_WAKE_MS) {
+        line->woke_at = ngx_current_msec;
+        ngx_http_fermata_ring(line->mcf->sh->wake);
+    }
+
     if (line->tick.timer_set) {
         ngx_del_timer(&line->tick);
     }

@@ -26,6 +26,9 @@
 #define NGX_HTTP_FERMATA_REPORT_MS     50
 #define NGX_HTTP_FERMATA_REPORT_BEAT   1000
 
+/* workers are woken so often, to count rides by node while the gate is open */
+#define NGX_HTTP_FERMATA_WAKE_MS       1000
+
 #define NGX_HTTP_FERMATA_OUT_MAX       65536
 
 
@@ -58,6 +61,7 @@ typedef struct {
     ngx_msec_t                       reported_at;
     ngx_uint_t                       reported;  /* rides on what is denied */
     ngx_msec_t                       watched_at;
+    ngx_msec_t                       woke_at;
     time_t                           mtime;
     ngx_file_uniq_t                  uniq;
 

@@ -8,10 +8,10 @@
 
 
 static ngx_int_t ngx_http_fermata_handler(ngx_http_request_t *r);
-static ngx_int_t ngx_http_fermata_decide(ngx_http_request_t *r,
-    ngx_http_fermata_loc_conf_t *lcf, uint64_t word);
-static ngx_inline ngx_int_t ngx_http_fermata_admit(ngx_http_request_t *r,
-    ngx_uint_t bypassed);
+static NGX_HTTP_FERMATA_SLOW ngx_int_t ngx_http_fermata_decide(
+    ngx_http_request_t *r, ngx_http_fermata_loc_conf_t *lcf, uint64_t word);
+static NGX_HTTP_FERMATA_SLOW ngx_int_t ngx_http_fermata_admit(
+    ngx_http_request_t *r, ngx_uint_t bypassed);
 static void *ngx_http_fermata_create_main_conf(ngx_conf_t *cf);
 static char *ngx_http_fermata_init_main_conf(ngx_conf_t *cf, void *conf);
 static void *ngx_http_fermata_create_srv_conf(ngx_conf_t *cf);
@@ -227,7 +227,13 @@ ngx_http_fermata_handler(ngx_http_request_t *r)
         return ngx_http_fermata_decide(r, lcf, word);
     }
 
-    return ngx_http_fermata_admit(r, 0);
+    if (r->internal
+        || ngx_http_get_module_ctx(r, ngx_http_fermata_module) != NULL)
+    {
+        return ngx_http_fermata_admit(r, 0);
+    }
+
+    return ngx_http_fermata_board(r);
 }
 
 
@@ -292,7 +298,7 @@ ngx_http_fermata_decide(ngx_http_request_t *r,
 
 /* In flight from here on: the body may take long, and so may the access. */
 
-static ngx_inline ngx_int_t
+static ngx_int_t
 ngx_http_fermata_admit(ngx_http_request_t *r, ngx_uint_t bypassed)
 {
     ngx_http_fermata_ctx_t  *ctx;
@@ -312,6 +318,7 @@ ngx_http_fermata_admit(ngx_http_request_t *r, ngx_uint_t bypassed)
     ctx->counted = 1;
 
     ngx_http_fermata_slot->in_flight++;
+    ngx_http_fermata_slot->passed++;
 
     if (bypassed) {
         ngx_http_fermata_slot->bypassed++;

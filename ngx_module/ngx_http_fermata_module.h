@@ -13,9 +13,20 @@
 #include <ngx_event.h>
 #include <ngx_http.h>
 
+/*
+ * What the parts share is nobody else's: calls and loads go straight, and no
+ * other module can get in between.
+ */
+
+#pragma GCC visibility push(hidden)
+
+
 #include "fm_gate.h"
 #include "wire/bypass.h"
 
+
+/* off the path of each request, and no burden on it */
+#define NGX_HTTP_FERMATA_SLOW       __attribute__((noinline, cold))
 
 #define NGX_HTTP_FERMATA_VERSION    "0.1.0"
 
@@ -149,7 +160,8 @@ typedef struct {
     ngx_queue_t                      queue;
     ngx_http_cleanup_t               cleanup;
     ngx_http_request_t              *request;
-    ngx_http_fermata_srv_conf_t     *ucf;
+    ngx_http_upstream_t             *wrapped;
+    ngx_http_fermata_srv_conf_t     *ucf;       /* of the wrapped one */
 
     ngx_atomic_uint_t                change;
     ngx_int_t                        node;
@@ -175,7 +187,6 @@ typedef struct {
             unsigned                 upgraded:1;
             unsigned                 exempt:1;
             unsigned                 bypassed:1;
-            unsigned                 passed:1;
             unsigned                 blocked:1;
             unsigned                 replacing:1;
             unsigned                 replaced:1;
@@ -277,6 +288,7 @@ ngx_int_t ngx_http_fermata_page_filter_init(ngx_conf_t *cf);
 /* rides: ngx_http_fermata_ride.c */
 
 ngx_http_fermata_ctx_t *ngx_http_fermata_get_ctx(ngx_http_request_t *r);
+ngx_int_t ngx_http_fermata_board(ngx_http_request_t *r);
 void ngx_http_fermata_upgraded(ngx_http_fermata_ctx_t *ctx);
 void ngx_http_fermata_settle(ngx_http_fermata_ctx_t *ctx);
 
@@ -287,9 +299,18 @@ ngx_int_t ngx_http_fermata_init_peer(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us);
 ngx_int_t ngx_http_fermata_peer_node(ngx_peer_connection_t *pc,
     ngx_http_fermata_srv_conf_t *ucf);
+void ngx_http_fermata_wrap(ngx_http_upstream_t *u,
+    ngx_http_fermata_ctx_t *ctx, ngx_http_fermata_srv_conf_t *ucf);
+void ngx_http_fermata_take(ngx_http_fermata_ctx_t *ctx, ngx_int_t node);
 char *ngx_http_fermata_nodes(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_fermata_upstream_init(ngx_conf_t *cf,
     ngx_http_fermata_main_conf_t *mcf);
+
+
+/* rides of an open gate: ngx_http_fermata_adopt.c */
+
+void ngx_http_fermata_adopt(ngx_http_fermata_ctx_t *ctx);
+ngx_int_t ngx_http_fermata_served(ngx_http_fermata_ctx_t *ctx);
 
 
 /* each worker: ngx_http_fermata_worker.c */
@@ -354,6 +375,9 @@ char *ngx_http_fermata_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 
 extern ngx_module_t  ngx_http_fermata_module;
+
+
+#pragma GCC visibility pop
 
 
 #endif /* _NGX_HTTP_FERMATA_MODULE_H_INCLUDED_ */

@@ -10,15 +10,15 @@
 
 static ngx_inline ngx_uint_t ngx_http_fermata_may(ngx_http_fermata_ctx_t *ctx,
     uint64_t word, ngx_int_t node);
-static void ngx_http_fermata_wrap(ngx_peer_connection_t *pc,
-    ngx_http_fermata_ctx_t *ctx);
+static NGX_HTTP_FERMATA_SLOW ngx_int_t ngx_http_fermata_init_wrapped(
+    ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us,
+    ngx_http_fermata_srv_conf_t *ucf);
 static void ngx_http_fermata_limit_tries(ngx_peer_connection_t *pc,
     ngx_http_fermata_ctx_t *ctx);
 static ngx_int_t ngx_http_fermata_get_peer(ngx_peer_connection_t *pc,
     void *data);
 static ngx_int_t ngx_http_fermata_pinned_peer(ngx_peer_connection_t *pc,
     ngx_http_fermata_ctx_t *ctx, uint64_t word);
-static void ngx_http_fermata_take(ngx_http_fermata_ctx_t *ctx, ngx_int_t node);
 static void ngx_http_fermata_reject(ngx_peer_connection_t *pc,
     ngx_http_fermata_ctx_t *ctx, ngx_int_t rc, ngx_uint_t tries);
 static void ngx_http_fermata_free_peer(ngx_peer_connection_t *pc, void *data,
@@ -33,6 +33,12 @@ static void ngx_http_fermata_save_session(ngx_peer_connection_t *pc,
 #endif
 
 
+/*
+ * While the gate is open there is nothing to reject, and most requests end
+ * before there is: they go without the wrapper.  Those that are under way
+ * when the worker sees a change are adopted then.
+ */
+
 ngx_int_t
 ngx_http_fermata_init_peer(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us)
@@ -41,6 +47,23 @@ ngx_http_fermata_init_peer(ngx_http_request_t *r,
     ngx_http_fermata_srv_conf_t  *ucf;
 
     ucf = ngx_http_conf_upstream_srv_conf(us, ngx_http_fermata_module);
+    ctx = ngx_http_get_module_ctx(r, ngx_http_fermata_module);
+
+    if (ctx == NULL || !ctx->counted
+        || ngx_http_fermata_sh->word != FM_GATE_WORD_OPEN)
+    {
+        return ngx_http_fermata_init_wrapped(r, us, ucf);
+    }
+
+    return ucf->init(r, us);
+}
+
+
+static ngx_int_t
+ngx_http_fermata_init_wrapped(ngx_http_request_t *r,
+    ngx_http_upstream_srv_conf_t *us, ngx_http_fermata_srv_conf_t *ucf)
+{
+    ngx_http_fermata_ctx_t  *ctx;
 
     if (ucf->init(r, us) != NGX_OK) {
         return NGX_ERROR;
@@ -62,12 +85,12 @@ ngx_http_fermata_init_peer(ngx_http_request_t *r,
 
         ctx->counted = 1;
         ngx_http_fermata_slot->in_flight++;
+        ngx_http_fermata_slot->passed++;
     }
 
-    ctx->ucf = ucf;
-
-    ngx_http_fermata_wrap(&r->upstream->peer, ctx);
-    ngx_http_fermata_limit_tries(&r->upstream->peer, ctx);
+    if (ngx_http_fermata_sh->word != FM_GATE_WORD_OPEN) {
+        ngx_http_fermata_wrap(r->upstream, ctx, ucf);
+    }
 
     return NGX_OK;
 }
@@ -82,9 +105,17 @@ ngx_http_fermata_may(ngx_http_fermata_ctx_t *ctx, uint64_t word,
 }
 
 
-static void
-ngx_http_fermata_wrap(ngx_peer_connection_t *pc, ngx_http_fermata_ctx_t *ctx)
+void
+ngx_http_fermata_wrap(ngx_http_upstream_t *u, ngx_http_fermata_ctx_t *ctx,
+    ngx_http_fermata_srv_conf_t *ucf)
 {
+    ngx_peer_connection_t  *pc;
+
+    pc = &u->peer;
+
+    ctx->wrapped = u;
+    ctx->ucf = ucf;
+
     ctx->blocked = 0;
     ctx->direct = 0;
     ctx->direct_done = 0;
@@ -116,12 +147,15 @@ ngx_http_fermata_wrap(ngx_peer_connection_t *pc, ngx_http_fermata_ctx_t *ctx)
     }
 
 #endif
+
+    ngx_http_fermata_limit_tries(pc, ctx);
 }
 
 
 /*
  * As many tries as there are nodes left: the answer of the last one is passed
- * on to the visitor, however it is.
+ * on to the visitor, however it is.  A node that is in use and must not be
+ * any more has a try of its own.
  */
 
 static void
@@ -142,6 +176,10 @@ ngx_http_fermata_limit_tries(ngx_peer_connection_t *pc,
 
     for (i = 0, n = 0; i < ctx->ucf->nodes->nelts; i++) {
         n += ngx_http_fermata_may(ctx, word, node[i].index);
+    }
+
+    if (n && pc->sockaddr && !ngx_http_fermata_may(ctx, word, ctx->node)) {
+        n++;
     }
 
     if (n && pc->tries > n) {
@@ -254,7 +292,7 @@ ngx_http_fermata_pinned_peer(ngx_peer_connection_t *pc,
 }
 
 
-static void
+void
 ngx_http_fermata_take(ngx_http_fermata_ctx_t *ctx, ngx_int_t node)
 {
     ctx->blocked = 0;
@@ -263,11 +301,6 @@ ngx_http_fermata_take(ngx_http_fermata_ctx_t *ctx, ngx_int_t node)
 
     if (node != FM_GATE_NO_NODE) {
         ngx_http_fermata_slot->nodes[node]++;
-    }
-
-    if (!ctx->passed) {
-        ctx->passed = 1;
-        ngx_http_fermata_slot->passed++;
     }
 }
 

@@ -7,6 +7,10 @@
 #include "ngx_http_fermata_module.h"
 
 
+static ngx_inline ngx_http_fermata_ctx_t *ngx_http_fermata_new_ctx(
+    ngx_http_request_t *r);
+static NGX_HTTP_FERMATA_SLOW ngx_http_fermata_ctx_t *ngx_http_fermata_find_ctx(
+    ngx_http_request_t *r);
 static void ngx_http_fermata_cleanup(void *data);
 
 
@@ -18,7 +22,6 @@ static void ngx_http_fermata_cleanup(void *data);
 ngx_http_fermata_ctx_t *
 ngx_http_fermata_get_ctx(ngx_http_request_t *r)
 {
-    ngx_http_cleanup_t      *cln;
     ngx_http_fermata_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_fermata_module);
@@ -28,20 +31,46 @@ ngx_http_fermata_get_ctx(ngx_http_request_t *r)
     }
 
     if (r->internal) {
-        for (cln = r->main->cleanup; cln; cln = cln->next) {
+        ctx = ngx_http_fermata_find_ctx(r);
 
-            if (cln->handler != ngx_http_fermata_cleanup) {
-                continue;
-            }
-
-            ctx = cln->data;
-
-            if (ctx->request == r) {
-                ngx_http_set_ctx(r, ctx, ngx_http_fermata_module);
-                return ctx;
-            }
+        if (ctx) {
+            return ctx;
         }
     }
+
+    return ngx_http_fermata_new_ctx(r);
+}
+
+
+/* The way of nearly all requests: new, and let through by an open gate. */
+
+ngx_int_t
+ngx_http_fermata_board(ngx_http_request_t *r)
+{
+    ngx_http_fermata_ctx_t   *ctx;
+    ngx_http_fermata_slot_t  *slot;
+
+    ctx = ngx_http_fermata_new_ctx(r);
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->change = ngx_http_fermata_sh->change;
+    ctx->counted = 1;
+
+    slot = ngx_http_fermata_slot;
+
+    slot->in_flight++;
+    slot->passed++;
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_inline ngx_http_fermata_ctx_t *
+ngx_http_fermata_new_ctx(ngx_http_request_t *r)
+{
+    ngx_http_fermata_ctx_t  *ctx;
 
     ctx = ngx_palloc(r->pool, sizeof(ngx_http_fermata_ctx_t));
     if (ctx == NULL) {
@@ -51,6 +80,7 @@ ngx_http_fermata_get_ctx(ngx_http_request_t *r)
     /* what concerns the upstream is set with the wrapper */
 
     ctx->request = r;
+    ctx->wrapped = NULL;
     ctx->change = 0;
     ctx->node = FM_GATE_NO_NODE;
     ctx->served = FM_GATE_NO_NODE;
@@ -70,6 +100,30 @@ ngx_http_fermata_get_ctx(ngx_http_request_t *r)
 }
 
 
+static ngx_http_fermata_ctx_t *
+ngx_http_fermata_find_ctx(ngx_http_request_t *r)
+{
+    ngx_http_cleanup_t      *cln;
+    ngx_http_fermata_ctx_t  *ctx;
+
+    for (cln = r->main->cleanup; cln; cln = cln->next) {
+
+        if (cln->handler != ngx_http_fermata_cleanup) {
+            continue;
+        }
+
+        ctx = cln->data;
+
+        if (ctx->request == r) {
+            ngx_http_set_ctx(r, ctx, ngx_http_fermata_module);
+            return ctx;
+        }
+    }
+
+    return NULL;
+}
+
+
 static void
 ngx_http_fermata_cleanup(void *data)
 {
@@ -85,9 +139,7 @@ ngx_http_fermata_cleanup(void *data)
         ngx_http_fermata_replacing--;
     }
 
-    if (ctx->counted || ctx->upgraded) {
-        ngx_http_fermata_settle(ctx);
-    }
+    ngx_http_fermata_settle(ctx);
 }
 
 
@@ -100,6 +152,8 @@ ngx_http_fermata_upgraded(ngx_http_fermata_ctx_t *ctx)
     struct fm_gate_ride        ride;
     ngx_http_fermata_slot_t   *slot;
     ngx_http_fermata_shctx_t  *sh;
+
+    ngx_http_fermata_adopt(ctx);
 
     if (!ctx->counted || ctx->node == FM_GATE_NO_NODE) {
         return;

@@ -190,6 +190,7 @@ ngx_http_fermata_name_nodes(ngx_http_fermata_main_conf_t *mcf, ngx_log_t *log)
 
         if (word != sh->word) {
             ngx_http_fermata_set_word(sh, word, sh->taken.cut_after_ms);
+            ngx_http_fermata_ring(sh->wake);
         }
     }
 

@@ -78,16 +78,19 @@ static ngx_int_t
 ngx_http_fermata_node_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
+    ngx_int_t                node;
     ngx_http_fermata_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_fermata_module);
 
-    if (ctx == NULL || ctx->served == FM_GATE_NO_NODE) {
+    node = ctx ? ngx_http_fermata_served(ctx) : FM_GATE_NO_NODE;
+
+    if (node == FM_GATE_NO_NODE) {
         v->not_found = 1;
         return NGX_OK;
     }
 
-    v->data = ngx_http_fermata_sh->nodes[ctx->served];
+    v->data = ngx_http_fermata_sh->nodes[node];
     v->len = ngx_strlen(v->data);
     v->valid = 1;
     v->no_cacheable = 0;

@@ -19,6 +19,7 @@ static void ngx_http_fermata_arm(ngx_msec_t next);
 static void ngx_http_fermata_wake_handler(ngx_event_t *ev);
 static void ngx_http_fermata_tick_handler(ngx_event_t *ev);
 static void ngx_http_fermata_look(void);
+static void ngx_http_fermata_adopt_all(void);
 static ngx_msec_t ngx_http_fermata_sweep(void);
 static void ngx_http_fermata_close_idle(void);
 static ngx_uint_t ngx_http_fermata_is_denied_peer(ngx_connection_t *c,
@@ -126,7 +127,9 @@ ngx_http_fermata_arm(ngx_msec_t next)
         ngx_del_timer(&ngx_http_fermata_tick);
     }
 
-    ngx_add_timer(&ngx_http_fermata_tick, next);
+    if (next) {
+        ngx_add_timer(&ngx_http_fermata_tick, next);
+    }
 }
 
 
@@ -179,6 +182,8 @@ ngx_http_fermata_look(void)
     change = sh->change;
     ngx_memory_barrier();
 
+    ngx_http_fermata_adopt_all();
+
     next = ngx_http_fermata_sweep();
 
     ngx_http_fermata_tabs_look();
@@ -197,7 +202,9 @@ ngx_http_fermata_look(void)
                        "fermata change %uA seen", change);
     }
 
-    if (ngx_http_fermata_deaf && next > NGX_HTTP_FERMATA_POLL_MS) {
+    if (ngx_http_fermata_deaf
+        && (next == 0 || next > NGX_HTTP_FERMATA_POLL_MS))
+    {
         next = NGX_HTTP_FERMATA_POLL_MS;
     }
 
@@ -205,7 +212,27 @@ ngx_http_fermata_look(void)
 }
 
 
-/* Ends what is over; returns when to look again. */
+static void
+ngx_http_fermata_adopt_all(void)
+{
+    ngx_queue_t             *q;
+    ngx_http_fermata_ctx_t  *ctx;
+
+    for (q = ngx_queue_head(&ngx_http_fermata_rides);
+         q != ngx_queue_sentinel(&ngx_http_fermata_rides);
+         q = ngx_queue_next(q))
+    {
+        ctx = ngx_queue_data(q, ngx_http_fermata_ctx_t, queue);
+
+        ngx_http_fermata_adopt(ctx);
+    }
+}
+
+
+/*
+ * Ends what is over; returns when to look again.  0: when woken, as nothing
+ * can be over then, and each timer costs all requests a bit.
+ */
 
 static ngx_msec_t
 ngx_http_fermata_sweep(void)
@@ -224,7 +251,7 @@ ngx_http_fermata_sweep(void)
     next = NGX_HTTP_FERMATA_BEAT_MS;
 
     if (word == FM_GATE_WORD_OPEN) {
-        return next;
+        return 0;
     }
 
     cut_at = sh->cut_at;

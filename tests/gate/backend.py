@@ -17,6 +17,7 @@ class Node:
         self.websockets = 0
         self.server = None
         self.held = {}             # path -> asyncio.Event
+        self.drops = False         # what was held gets no answer
 
     async def serve(self, reader, writer):
         self.connections += 1
@@ -43,10 +44,12 @@ class Node:
             return await self.websocket(reader, writer, headers)
         if path.startswith("/hold"):
             event = self.held.setdefault(path, asyncio.Event())
-            if await self.gone_before(reader, event.wait()):
+            if await self.gone_before(reader, event.wait()) or self.drops:
                 return False
         status = "500 Oops" if path.startswith("/fail") else "200 OK"
         text = f"{self.name} {method} {path} {len(body)}\n".encode()
+        if path.startswith("/big/"):
+            text = text.ljust(int(path[5:]), b".")
         keep = headers.get("connection") != "close"
         writer.write(f"HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nX-Node: {self.name}\r\n"
                      f"Content-Length: {len(text)}\r\n"

@@ -95,11 +95,15 @@ def test_drain_one(make_gate, coordinator, backends, balancer):
 
 def test_idle_connections_close(open_gate, coordinator, backends):
     """Also when no other request comes that would meet one of them."""
-    for path in range(24):
-        assert request(open_gate.port, f"/{path}").status == 200
+    warm = [Ahead(open_gate.port, f"/hold/warm/{i}") for i in range(24)]
+    wait_for(lambda: backends.total() == 24, 5)
+    for name, node in backends.nodes.items():
+        for r in node.requests:
+            backends.release(name, r[2])
+    assert [w.done().answer.status for w in warm] == [200] * 24
     held = [Ahead(open_gate.port, f"/hold/{i}") for i in range(6)]
     wait_for(lambda: backends.total() == 30, 5)
-    on_two = [r[2] for r in backends["app2"].requests if r[2].startswith("/hold")]
+    on_two = [r[2] for r in backends["app2"].requests if "warm" not in r[2]]
     assert backends["app2"].connections > len(on_two) > 0
     coordinator.ask(wire.OPEN, drained=["app2"])
     wait_for(lambda: backends["app2"].connections == len(on_two), 3, "idle ones to close")
