@@ -32,6 +32,12 @@ struct co_client {
 	struct fm_mono status_at;
 };
 
+/* One nginx that bears a gate's name. */
+struct co_gate_peer {
+	struct fm_peer *peer; /* NULL: free */
+	char instance[FM_NAME_SIZE];
+};
+
 struct co_daemon {
 	struct co_settings settings;
 	struct fm_opt_origins origins;
@@ -43,7 +49,8 @@ struct co_daemon {
 	struct fm_tls *tls; /* NULL: plain, on loopback */
 	struct fm_listener *peers_listener, *control_listener;
 	char salt[FM_SALT_SIZE]; /* of this life, for digests of what must be alike on all nodes */
-	struct fm_peer *nodes[FM_NODES_MAX], *gates[FM_GATES_MAX];
+	struct fm_peer *nodes[FM_NODES_MAX];
+	struct co_gate_peer gates[FM_GATES_MAX][CO_SESSIONS_MAX];
 	struct event *tick, *pump;
 	struct fm_child *job;
 	struct co_job_result job_result;

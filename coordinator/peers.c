@@ -18,19 +18,55 @@ index_of(const char names[][FM_NAME_SIZE], unsigned count, const char *name)
 	return -1;
 }
 
-/* Where the table of this role's peers keeps it; NULL: not one of ours. */
-static struct fm_peer **
-place_of(struct co_daemon *daemon, Fermata__Role role, const char *name, unsigned *ret)
+static int
+refuse_unknown(const struct co_daemon *daemon, const char *name, struct fm_err *err)
 {
-	const struct co_config *config = &daemon->config;
-	int i = -1;
+	return fm_fail(err, FM_ERR_REFUSED, 0, "%s is not in the settings of cluster %s", name,
+		       daemon->settings.cluster);
+}
 
-	if (role == FERMATA__ROLE__ROLE_AGENT)
-		i = index_of(config->nodes, config->node_count, name);
-	if (role == FERMATA__ROLE__ROLE_GATE) i = index_of(config->gates, config->gate_count, name);
-	if (i < 0) return NULL;
-	*ret = (unsigned)i;
-	return role == FERMATA__ROLE__ROLE_AGENT ? &daemon->nodes[i] : &daemon->gates[i];
+static int
+node_up(struct co_daemon *daemon, struct fm_peer *peer, const Fermata__Hello *hello,
+	struct fm_err *err)
+{
+	int i = index_of(daemon->config.nodes, daemon->config.node_count, hello->name);
+
+	if (i < 0) return refuse_unknown(daemon, hello->name, err);
+	/* The newer connection is the living one: the older may be half dead for seconds. */
+	if (daemon->nodes[i] != NULL)
+		fm_peer_free(daemon->nodes[i], "a newer connection of the same name");
+	daemon->nodes[i] = peer;
+	co_on_node_up(daemon->core, (unsigned)i, hello->epoch, fm_mono_now());
+	return 0;
+}
+
+/* The place of an nginx among those of the gate's name: its own, when it has only connected anew;
+ * else a free one; else the first. */
+static unsigned
+place_of(const struct co_gate_peer *peers, const char *instance)
+{
+	for (unsigned i = 0; i < CO_SESSIONS_MAX; i++)
+		if (peers[i].peer != NULL && fm_is_equal(peers[i].instance, instance)) return i;
+	for (unsigned i = 0; i < CO_SESSIONS_MAX; i++)
+		if (peers[i].peer == NULL) return i;
+	return 0;
+}
+
+static int
+gate_up(struct co_daemon *daemon, struct fm_peer *peer, const Fermata__Hello *hello,
+	struct fm_err *err)
+{
+	int i = index_of(daemon->config.gates, daemon->config.gate_count, hello->name);
+	unsigned session = 0;
+
+	if (i < 0) return refuse_unknown(daemon, hello->name, err);
+	session = place_of(daemon->gates[i], hello->instance);
+	if (daemon->gates[i][session].peer != NULL)
+		fm_peer_free(daemon->gates[i][session].peer, "a newer connection of the same name");
+	daemon->gates[i][session].peer = peer;
+	FM_COPY(daemon->gates[i][session].instance, hello->instance);
+	co_on_gate_up(daemon->core, (unsigned)i, session, hello->epoch, fm_mono_now());
+	return 0;
 }
 
 static int
@@ -38,22 +74,36 @@ on_up(void *arg, struct fm_peer *peer, const Fermata__Hello *hello, const Fermat
       struct fm_err *err)
 {
 	struct co_daemon *daemon = arg;
-	unsigned i = 0;
-	struct fm_peer **place = place_of(daemon, hello->role, hello->name, &i);
+	int rc = hello->role == FERMATA__ROLE__ROLE_AGENT ? node_up(daemon, peer, hello, err)
+							  : gate_up(daemon, peer, hello, err);
 
 	(void)welcome;
-	if (place == NULL)
-		return fm_fail(err, FM_ERR_REFUSED, 0, "%s is not in the settings of cluster %s",
-			       hello->name, daemon->settings.cluster);
-	/* The newer connection is the living one: the older may be half dead for seconds. */
-	if (*place != NULL) fm_peer_free(*place, "a newer connection of the same name");
-	*place = peer;
-	if (hello->role == FERMATA__ROLE__ROLE_AGENT)
-		co_on_node_up(daemon->core, i, hello->epoch, fm_mono_now());
-	else
-		co_on_gate_up(daemon->core, i, hello->epoch, fm_mono_now());
-	co_daemon_stirred(daemon);
-	return 0;
+	if (rc == 0) co_daemon_stirred(daemon);
+	return rc;
+}
+
+/* Who this peer is among nodes and gates; false: it was replaced by a newer connection. */
+static bool
+find_node(const struct co_daemon *daemon, const struct fm_peer *peer, unsigned *ret)
+{
+	for (unsigned i = 0; i < daemon->config.node_count; i++) {
+		if (daemon->nodes[i] != peer) continue;
+		*ret = i;
+		return true;
+	}
+	return false;
+}
+
+static bool
+find_gate(const struct co_daemon *daemon, const struct fm_peer *peer, unsigned *ret,
+	  unsigned *ret_session)
+{
+	for (unsigned i = 0; i < daemon->config.gate_count * CO_SESSIONS_MAX; i++) {
+		*ret = i / CO_SESSIONS_MAX;
+		*ret_session = i % CO_SESSIONS_MAX;
+		if (daemon->gates[*ret][*ret_session].peer == peer) return true;
+	}
+	return false;
 }
 
 /* Digests of another salt cannot be compared; an agent that has ours now says it again. */
@@ -80,12 +130,13 @@ on_agent(struct co_daemon *daemon, unsigned i, const Fermata__AgentReport *msg, 
 }
 
 static int
-on_gate(struct co_daemon *daemon, unsigned i, const Fermata__GateReport *msg, struct fm_err *err)
+on_gate(struct co_daemon *daemon, unsigned i, unsigned session, const Fermata__GateReport *msg,
+	struct fm_err *err)
 {
 	struct fm_gate_report report;
 
 	if (fm_gate_report_from(msg, &report, err) != 0) return -1;
-	co_on_gate_report(daemon->core, i, &report, fm_mono_now());
+	co_on_gate_report(daemon->core, i, session, &report, fm_mono_now());
 	return 0;
 }
 
@@ -93,14 +144,15 @@ static int
 on_message(void *arg, struct fm_peer *peer, const Fermata__Envelope *envelope, struct fm_err *err)
 {
 	struct co_daemon *daemon = arg;
-	unsigned i = 0;
+	unsigned i = 0, session = 0;
 	int rc = 0;
 
-	if (place_of(daemon, fm_peer_role(peer), fm_peer_name(peer), &i) == NULL) return 0;
-	if (envelope->body_case == FERMATA__ENVELOPE__BODY_AGENT_REPORT)
-		rc = on_agent(daemon, i, envelope->agent_report, err);
-	else if (envelope->body_case == FERMATA__ENVELOPE__BODY_GATE_REPORT)
-		rc = on_gate(daemon, i, envelope->gate_report, err);
+	if (envelope->body_case == FERMATA__ENVELOPE__BODY_AGENT_REPORT) {
+		if (find_node(daemon, peer, &i)) rc = on_agent(daemon, i, envelope->agent_report, err);
+	} else if (envelope->body_case == FERMATA__ENVELOPE__BODY_GATE_REPORT) {
+		if (find_gate(daemon, peer, &i, &session))
+			rc = on_gate(daemon, i, session, envelope->gate_report, err);
+	}
 	co_daemon_stirred(daemon);
 	return rc;
 }
@@ -109,16 +161,18 @@ static void
 on_down(void *arg, struct fm_peer *peer, const char *why)
 {
 	struct co_daemon *daemon = arg;
-	unsigned i = 0;
-	struct fm_peer **place = place_of(daemon, fm_peer_role(peer), fm_peer_name(peer), &i);
+	unsigned i = 0, session = 0;
 
 	(void)why;
-	if (place == NULL || *place != peer) return;
-	*place = NULL;
-	if (fm_peer_role(peer) == FERMATA__ROLE__ROLE_AGENT)
+	if (find_node(daemon, peer, &i)) {
+		daemon->nodes[i] = NULL;
 		co_on_node_down(daemon->core, i, fm_mono_now());
-	else
-		co_on_gate_down(daemon->core, i, fm_mono_now());
+	} else if (find_gate(daemon, peer, &i, &session)) {
+		daemon->gates[i][session].peer = NULL;
+		co_on_gate_down(daemon->core, i, session, fm_mono_now());
+	} else {
+		return;
+	}
 	co_daemon_stirred(daemon);
 }
 
@@ -156,8 +210,10 @@ co_peers_close(struct co_daemon *daemon)
 	for (unsigned i = 0; i < FM_NODES_MAX; i++)
 		if (daemon->nodes[i] != NULL)
 			fm_peer_free(daemon->nodes[i], "the coordinator is going down");
-	for (unsigned i = 0; i < FM_GATES_MAX; i++)
-		if (daemon->gates[i] != NULL)
-			fm_peer_free(daemon->gates[i], "the coordinator is going down");
+	for (unsigned i = 0; i < FM_GATES_MAX * CO_SESSIONS_MAX; i++) {
+		struct fm_peer *peer = daemon->gates[i / CO_SESSIONS_MAX][i % CO_SESSIONS_MAX].peer;
+
+		if (peer != NULL) fm_peer_free(peer, "the coordinator is going down");
+	}
 	fm_tls_freep(&daemon->tls);
 }

@@ -49,11 +49,15 @@ ask_gate(void *ctx, unsigned gate, const struct fm_gate_ask *ask)
 {
 	struct co_daemon *daemon = ctx;
 	size_t size = 0;
-	uint8_t *frame = NULL;
 
-	if (daemon->gates[gate] == NULL) return;
-	frame = fm_gate_ask_pack(ask, &size);
-	fm_peer_send_frame(daemon->gates[gate], frame, size);
+	for (unsigned i = 0; i < CO_SESSIONS_MAX; i++) {
+		struct fm_peer *peer = daemon->gates[gate][i].peer;
+		uint8_t *frame = NULL;
+
+		if (peer == NULL) continue;
+		frame = fm_gate_ask_pack(ask, &size);
+		fm_peer_send_frame(peer, frame, size);
+	}
 }
 
 static void

@@ -121,6 +121,7 @@ ngx_http_fermata_ask(ngx_http_fermata_line_t *line,
 
         if (!line->is_pending) {
             line->error = NULL;
+            ngx_http_fermata_told(line->mcf);
         }
 
         return NULL;
@@ -184,6 +185,7 @@ ngx_http_fermata_obey(ngx_http_fermata_line_t *line)
                   line->pending.drained_count);
 
     ngx_http_fermata_store(mcf, &line->pending);
+    ngx_http_fermata_told(mcf);
     ngx_http_fermata_ring(sh->wake);
 
     /* more zeal than the clock: nothing may be reported of before */
@@ -208,7 +210,7 @@ ngx_http_fermata_visitors(uint64_t word, ngx_uint_t all, ngx_uint_t bypassed)
 }
 
 
-/* Requests and websockets that the ask in force wants gone. */
+/* Requests, websockets and kept connections that the rule wants gone. */
 
 ngx_uint_t
 ngx_http_fermata_owed(ngx_http_fermata_line_t *line,
@@ -222,14 +224,15 @@ ngx_http_fermata_owed(ngx_http_fermata_line_t *line,
     if (fm_gate_word_mode(word) == FM_GATE_CLOSED) {
         return ngx_http_fermata_visitors(word, sum->in_flight, sum->bypassed)
                + ngx_http_fermata_visitors(word, sum->websockets,
-                                           sum->bypassed_sockets);
+                                           sum->bypassed_sockets)
+               + sum->idle;
     }
 
     owed = 0;
 
     for (i = 0; i < line->mcf->sh->nnodes; i++) {
         if (!fm_gate_may_use(word, (int) i)) {
-            owed += sum->nodes[i] + sum->sockets[i];
+            owed += sum->nodes[i] + sum->sockets[i] + sum->kept[i];
         }
     }
 
@@ -263,6 +266,7 @@ ngx_http_fermata_report(ngx_http_fermata_line_t *line,
         traffic[i].name = (char *) sh->nodes[i];
         traffic[i].in_flight = (uint32_t) sum->nodes[i];
         traffic[i].websockets = (uint32_t) sum->sockets[i];
+        traffic[i].idle = (uint32_t) sum->kept[i];
 
         nodes[i] = &traffic[i];
     }
@@ -281,7 +285,13 @@ ngx_http_fermata_report(ngx_http_fermata_line_t *line,
                                                   sum->bypassed_sockets);
     report.bypassed = (uint32_t) (sum->bypassed + sum->bypassed_sockets);
     report.tabs = (uint32_t) sum->tabs;
+    report.idle = (uint32_t) sum->idle;
     report.workers = (uint32_t) sum->workers;
+    report.generations = (uint32_t) sum->generations;
+    report.override = (Fermata__GateMode) sh->override.mode;
+    report.override_at = sh->override.at;
+    report.override_by = sh->override.by;
+    report.waiting = sh->waiting != 0;
     report.passed = sum->passed;
     report.refused = sum->refused;
     report.error = (char *) (line->error ? line->error : "");

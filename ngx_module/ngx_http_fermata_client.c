@@ -98,7 +98,8 @@ ngx_http_fermata_try_proof(ngx_http_fermata_line_t *line)
     sh = line->mcf->sh;
 
     if (sh->proved.voice.epoch == sh->taken.voice.epoch
-        && sh->proved.voice.seq == sh->taken.voice.seq)
+        && sh->proved.voice.seq == sh->taken.voice.seq
+        && sh->proved_change == sh->change)
     {
         return NGX_OK;
     }
@@ -133,12 +134,17 @@ ngx_http_fermata_line_look(ngx_http_fermata_line_t *line)
     }
 
     ngx_http_fermata_watch_file(line);
+    ngx_http_fermata_local_look(line);
     ngx_http_fermata_obey(line);
+    ngx_http_fermata_wait_look(line);
 
     next = NGX_HTTP_FERMATA_CALM_MS;
 
     if (ngx_http_fermata_try_proof(line) == NGX_AGAIN) {
         next = NGX_HTTP_FERMATA_BUSY_MS;
+
+    } else {
+        ngx_http_fermata_local_answer(line);
     }
 
     ngx_http_fermata_sum(line->mcf->sh, &sum);
@@ -284,5 +290,6 @@ ngx_http_fermata_watch_file(ngx_http_fermata_line_t *line)
                   ask.voice.epoch, ask.voice.seq);
 
     ngx_http_fermata_store(line->mcf, &ask);
+    ngx_http_fermata_told(line->mcf);
     ngx_http_fermata_ring(line->mcf->sh->wake);
 }

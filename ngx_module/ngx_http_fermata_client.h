@@ -69,6 +69,11 @@ typedef struct {
     struct fm_gate_ask               pending;
     ngx_msec_t                       write_at;
     const char                      *error;
+
+    /* by hand on this host: see ngx_http_fermata_local.c */
+    ngx_msec_t                       local_at;
+    ngx_file_uniq_t                  override_uniq;
+    u_char                           local_id[17];
     u_char                           why[FM_TEXT_SIZE];
 
     size_t                           in_len;
@@ -87,6 +92,21 @@ typedef struct {
 
 void ngx_http_fermata_line_look(ngx_http_fermata_line_t *line);
 ngx_uint_t ngx_http_fermata_is_deposed(ngx_http_fermata_line_t *line);
+
+
+/* between a start and the first word: ngx_http_fermata_wait.c */
+
+void ngx_http_fermata_wait_look(ngx_http_fermata_line_t *line);
+
+
+/* by hand: ngx_http_fermata_override.c, ngx_http_fermata_local.c */
+
+void ngx_http_fermata_watch_override(ngx_http_fermata_line_t *line);
+void ngx_http_fermata_do_override(ngx_http_fermata_line_t *line,
+    enum fm_gate_mode mode, const char *by);
+
+void ngx_http_fermata_local_look(ngx_http_fermata_line_t *line);
+void ngx_http_fermata_local_answer(ngx_http_fermata_line_t *line);
 
 
 /* bytes: ngx_http_fermata_line.c */

@@ -25,7 +25,11 @@ ngx_http_fermata_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_str_t  *value, name, s;
 
     if (mcf->shm_zone) {
-        return "is duplicate";
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"fermata_zone\" is duplicate: one nginx is the "
+                           "gate of one cluster, another cluster takes an "
+                           "nginx of its own");
+        return NGX_CONF_ERROR;
     }
 
     value = cf->args->elts;

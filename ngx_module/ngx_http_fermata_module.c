@@ -80,6 +80,13 @@ static ngx_command_t  ngx_http_fermata_commands[] = {
       offsetof(ngx_http_fermata_main_conf_t, fallback),
       &ngx_http_fermata_fallbacks },
 
+    { ngx_string("fermata_start_wait"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_fermata_main_conf_t, start_wait),
+      NULL },
+
     { ngx_string("fermata_nodes"),
       NGX_HTTP_UPS_CONF|NGX_CONF_1MORE,
       ngx_http_fermata_nodes,
@@ -357,6 +364,7 @@ ngx_http_fermata_create_main_conf(ngx_conf_t *cf)
     mcf->fallback = NGX_CONF_UNSET_UINT;
     mcf->tabs_max = NGX_CONF_UNSET_UINT;
     mcf->tabs_release = NGX_CONF_UNSET_MSEC;
+    mcf->start_wait = NGX_CONF_UNSET_MSEC;
 
     if (ngx_array_init(&mcf->upstreams, cf->pool, 2,
                        sizeof(ngx_http_fermata_srv_conf_t *))
@@ -378,6 +386,7 @@ ngx_http_fermata_init_main_conf(ngx_conf_t *cf, void *conf)
 
     ngx_conf_init_uint_value(mcf->fallback, NGX_HTTP_FERMATA_DEFAULT_CLOSED);
     ngx_conf_init_msec_value(mcf->tabs_release, 3000);
+    ngx_conf_init_msec_value(mcf->start_wait, 3000);
 
     if (mcf->name.len == 0) {
         ngx_str_set(&mcf->name, "gate1");

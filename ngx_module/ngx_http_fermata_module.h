@@ -63,8 +63,20 @@ typedef struct {
     volatile uint32_t                bypassed;
     volatile uint32_t                bypassed_sockets;
     volatile uint32_t                tabs;      /* kept by the gate */
-    u_char                           pad[8];
+    volatile uint32_t                idle[NGX_HTTP_FERMATA_NODES];
+    volatile uint32_t                generation;
+    u_char                           pad[4];
 } ngx_http_fermata_slot_t;
+
+
+/* What somebody has done by hand: see ngx_http_fermata_override.c */
+
+typedef struct {
+    enum fm_gate_mode                mode;      /* FM_GATE_NONE: nothing */
+    int64_t                          at;        /* unix seconds */
+    char                             by[FM_NAME_SIZE];
+    ngx_uint_t                       loose;     /* could not be written */
+} ngx_http_fermata_override_t;
 
 
 typedef struct {
@@ -77,6 +89,11 @@ typedef struct {
     ngx_atomic_t                     connected;
     ngx_atomic_t                     passed;    /* of slots reused */
     ngx_atomic_t                     refused;
+    ngx_atomic_t                     generation; /* of the newest workers */
+
+    /* just started: closed until told, or until then in ms (0: not yet) */
+    ngx_atomic_t                     waiting;
+    ngx_atomic_t                     wait_until;
 
     /* eventfds of the master, inherited by all generations; -1: none */
     ngx_fd_t                         wake;      /* to the workers */
@@ -91,6 +108,8 @@ typedef struct {
 
     struct fm_gate_ask               taken;     /* on disk */
     struct fm_gate_ask               proved;    /* in force everywhere */
+    ngx_atomic_t                     proved_change;
+    ngx_http_fermata_override_t      override;
 
     ngx_http_fermata_slot_t          slots[NGX_HTTP_FERMATA_SLOTS];
 } ngx_http_fermata_shctx_t;
@@ -121,6 +140,8 @@ typedef struct {
     ngx_array_t                     *coordinators;  /* of ngx_addr_t */
     ngx_str_t                        name;
     ngx_uint_t                       fallback;
+    ngx_msec_t                       start_wait;
+    ngx_uint_t                       generation;
 
     ngx_str_t                        ssl_certificate;
     ngx_str_t                        ssl_certificate_key;
@@ -211,11 +232,13 @@ ngx_int_t ngx_http_fermata_add_variables(ngx_conf_t *cf);
 /* shared memory: ngx_http_fermata_shm.c, ngx_http_fermata_slot.c */
 
 ngx_int_t ngx_http_fermata_init_zone(ngx_shm_zone_t *shm_zone, void *data);
-ngx_http_fermata_slot_t *ngx_http_fermata_claim(ngx_http_fermata_shctx_t *sh);
+ngx_http_fermata_slot_t *ngx_http_fermata_claim(
+    ngx_http_fermata_main_conf_t *mcf);
 ngx_uint_t ngx_http_fermata_is_alive(ngx_http_fermata_slot_t *slot);
 ngx_uint_t ngx_http_fermata_is_in_force(ngx_http_fermata_shctx_t *sh);
 void ngx_http_fermata_store(ngx_http_fermata_main_conf_t *mcf,
     const struct fm_gate_ask *ask);
+void ngx_http_fermata_reckon(ngx_http_fermata_shctx_t *sh);
 void ngx_http_fermata_prove(ngx_http_fermata_main_conf_t *mcf);
 ngx_atomic_uint_t ngx_http_fermata_read(ngx_http_fermata_shctx_t *sh,
     struct fm_gate_ask *ask, ngx_uint_t proved);
@@ -231,13 +254,16 @@ typedef struct {
     ngx_uint_t                       in_flight;
     ngx_uint_t                       websockets;
     ngx_uint_t                       tabs;
-    ngx_uint_t                       workers;
     ngx_uint_t                       bypassed;
     ngx_uint_t                       bypassed_sockets;
+    ngx_uint_t                       idle;
+    ngx_uint_t                       workers;
+    ngx_uint_t                       generations;
     ngx_atomic_uint_t                passed;
     ngx_atomic_uint_t                refused;
     ngx_uint_t                       nodes[NGX_HTTP_FERMATA_NODES];
     ngx_uint_t                       sockets[NGX_HTTP_FERMATA_NODES];
+    ngx_uint_t                       kept[NGX_HTTP_FERMATA_NODES];
 } ngx_http_fermata_sum_t;
 
 void ngx_http_fermata_sum(ngx_http_fermata_shctx_t *sh,
@@ -341,6 +367,12 @@ void ngx_http_fermata_tabs_init(ngx_cycle_t *cycle,
 void ngx_http_fermata_tabs_look(void);
 
 
+/* idle connections to nodes: ngx_http_fermata_idle.c */
+
+void ngx_http_fermata_look_idle(ngx_http_fermata_main_conf_t *mcf,
+    ngx_uint_t changed);
+
+
 /* the coordinator's line: ngx_http_fermata_client.c */
 
 ngx_int_t ngx_http_fermata_client_start(ngx_http_fermata_main_conf_t *mcf);
@@ -367,6 +399,26 @@ ngx_int_t ngx_http_fermata_state_read(ngx_str_t *dir, const char *file,
     struct fm_gate_ask *ask, ngx_log_t *log);
 ngx_int_t ngx_http_fermata_state_write(ngx_str_t *dir,
     const struct fm_gate_ask *ask, ngx_log_t *log, const char **why);
+ngx_int_t ngx_http_fermata_state_save(ngx_str_t *dir, const char *file,
+    const struct fm_gate_ask *ask, ngx_log_t *log);
+ngx_int_t ngx_http_fermata_state_remove(ngx_str_t *dir, const char *file,
+    ngx_log_t *log);
+
+
+/* between a start and the first word: ngx_http_fermata_wait.c */
+
+void ngx_http_fermata_begin_wait(ngx_http_fermata_main_conf_t *mcf,
+    const struct fm_gate_ask *ask, ngx_log_t *log);
+void ngx_http_fermata_told(ngx_http_fermata_main_conf_t *mcf);
+
+
+/* by hand on this host: ngx_http_fermata_override.c */
+
+void ngx_http_fermata_set_override(ngx_http_fermata_main_conf_t *mcf,
+    const ngx_http_fermata_override_t *override);
+
+ngx_int_t ngx_http_fermata_override_read(ngx_str_t *dir,
+    ngx_http_fermata_override_t *override, ngx_log_t *log);
 
 
 /* the status location: ngx_http_fermata_status.c */

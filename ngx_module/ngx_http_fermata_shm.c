@@ -41,6 +41,7 @@ ngx_http_fermata_init_zone(ngx_shm_zone_t *shm_zone, void *data)
     if (old) {
         mcf->sh = old->sh;
         mcf->shpool = old->shpool;
+        mcf->generation = ++mcf->sh->generation;
 
         return ngx_http_fermata_name_nodes(mcf, shm_zone->shm.log);
     }
@@ -57,6 +58,8 @@ ngx_http_fermata_init_zone(ngx_shm_zone_t *shm_zone, void *data)
     mcf->shpool->log_nomem = 0;
 
     mcf->sh->change = 1;
+    mcf->sh->generation = 1;
+    mcf->generation = 1;
     mcf->sh->wake = -1;
     mcf->sh->bell = -1;
     mcf->sh->word = fm_gate_word(FM_GATE_CLOSED, FM_GATE_NO_NODE, 0);
@@ -152,7 +155,6 @@ ngx_http_fermata_name_node(ngx_http_fermata_shctx_t *sh, ngx_str_t *name)
 static ngx_int_t
 ngx_http_fermata_name_nodes(ngx_http_fermata_main_conf_t *mcf, ngx_log_t *log)
 {
-    uint64_t                       word;
     ngx_uint_t                     i, j;
     ngx_http_fermata_node_t       *node;
     ngx_http_fermata_shctx_t      *sh;
@@ -186,12 +188,7 @@ ngx_http_fermata_name_nodes(ngx_http_fermata_main_conf_t *mcf, ngx_log_t *log)
     /* the state may speak of a node that has got its index only now */
 
     if (sh->taken.mode != FM_GATE_NONE) {
-        word = ngx_http_fermata_word(sh, &sh->taken);
-
-        if (word != sh->word) {
-            ngx_http_fermata_set_word(sh, word, sh->taken.cut_after_ms);
-            ngx_http_fermata_ring(sh->wake);
-        }
+        ngx_http_fermata_reckon(sh);
     }
 
     ngx_shmtx_unlock(&mcf->shpool->mutex);
@@ -235,6 +232,10 @@ ngx_http_fermata_load(ngx_http_fermata_main_conf_t *mcf, ngx_log_t *log)
                       ask.mode == FM_GATE_OPEN ? "open" : "closed");
     }
 
+    (void) ngx_http_fermata_override_read(&mcf->path->name,
+                                          &mcf->sh->override, log);
+
+    ngx_http_fermata_begin_wait(mcf, &ask, log);
     ngx_http_fermata_store(mcf, &ask);
     ngx_http_fermata_prove(mcf);
 }
@@ -262,6 +263,14 @@ ngx_http_fermata_word(ngx_http_fermata_shctx_t *sh,
     uint64_t    denied;
     ngx_int_t   index, bypass;
     ngx_uint_t  i;
+
+    if (sh->override.mode != FM_GATE_NONE) {
+        return fm_gate_word(sh->override.mode, FM_GATE_NO_NODE, 0);
+    }
+
+    if (sh->waiting) {
+        return fm_gate_word_closed(FM_GATE_BYPASS_NONE, 0);
+    }
 
     denied = 0;
 
@@ -292,6 +301,22 @@ ngx_http_fermata_word(ngx_http_fermata_shctx_t *sh,
 
     return fm_gate_word(ask->mode,
                         ngx_http_fermata_find_node(sh, ask->pinned), denied);
+}
+
+
+/* Something else than the ask has changed; the zone is locked. */
+
+void
+ngx_http_fermata_reckon(ngx_http_fermata_shctx_t *sh)
+{
+    uint64_t  word;
+
+    word = ngx_http_fermata_word(sh, &sh->taken);
+
+    if (word != sh->word) {
+        ngx_http_fermata_set_word(sh, word, sh->taken.cut_after_ms);
+        ngx_http_fermata_ring(sh->wake);
+    }
 }
 
 
@@ -379,6 +404,14 @@ ngx_http_fermata_prove(ngx_http_fermata_main_conf_t *mcf)
     sh->text |= 1;
     ngx_memory_barrier();
     sh->proved = sh->taken;
+
+    if (sh->override.mode != FM_GATE_NONE || sh->waiting) {
+        sh->proved.mode = fm_gate_word_mode(sh->word);
+        sh->proved.pinned[0] = '\0';
+        sh->proved.drained_count = 0;
+    }
+
+    sh->proved_change = sh->change;
     ngx_memory_barrier();
     sh->text++;
 

@@ -12,11 +12,14 @@ static ngx_atomic_uint_t ngx_http_fermata_start_time(ngx_pid_t pid);
 
 
 ngx_http_fermata_slot_t *
-ngx_http_fermata_claim(ngx_http_fermata_shctx_t *sh)
+ngx_http_fermata_claim(ngx_http_fermata_main_conf_t *mcf)
 {
-    ngx_uint_t                i;
-    ngx_atomic_uint_t         pid;
-    ngx_http_fermata_slot_t  *slot;
+    ngx_uint_t                 i;
+    ngx_atomic_uint_t          pid;
+    ngx_http_fermata_slot_t   *slot;
+    ngx_http_fermata_shctx_t  *sh;
+
+    sh = mcf->sh;
 
     for (i = 0; i < NGX_HTTP_FERMATA_SLOTS; i++) {
         slot = &sh->slots[i];
@@ -45,6 +48,8 @@ ngx_http_fermata_claim(ngx_http_fermata_shctx_t *sh)
         slot->tabs = 0;
         ngx_memzero((void *) slot->nodes, sizeof(slot->nodes));
         ngx_memzero((void *) slot->websockets, sizeof(slot->websockets));
+        ngx_memzero((void *) slot->idle, sizeof(slot->idle));
+        slot->generation = (uint32_t) mcf->generation;
 
         /* nothing has been let through yet, so nothing is owed */
 
@@ -165,6 +170,7 @@ ngx_http_fermata_sum(ngx_http_fermata_shctx_t *sh, ngx_http_fermata_sum_t *sum)
 {
     ngx_uint_t                i, j;
     ngx_http_fermata_slot_t  *slot;
+    uint32_t                  seen[NGX_HTTP_FERMATA_SLOTS];
 
     ngx_memzero(sum, sizeof(ngx_http_fermata_sum_t));
 
@@ -191,10 +197,22 @@ ngx_http_fermata_sum(ngx_http_fermata_shctx_t *sh, ngx_http_fermata_sum_t *sum)
         sum->bypassed_sockets += slot->bypassed_sockets;
         sum->tabs += slot->tabs;
 
+        for (j = 0; j < sum->generations; j++) {
+            if (seen[j] == slot->generation) {
+                break;
+            }
+        }
+
+        if (j == sum->generations) {
+            seen[sum->generations++] = slot->generation;
+        }
+
         for (j = 0; j < sh->nnodes; j++) {
             sum->nodes[j] += slot->nodes[j];
             sum->sockets[j] += slot->websockets[j];
             sum->websockets += slot->websockets[j];
+            sum->kept[j] += slot->idle[j];
+            sum->idle += slot->idle[j];
         }
     }
 }

@@ -28,6 +28,7 @@ static ngx_int_t ngx_http_fermata_state_lock(ngx_str_t *dir, ngx_fd_t *fd,
     ngx_log_t *log);
 static ngx_int_t ngx_http_fermata_state_replace(ngx_str_t *dir,
     ngx_str_t *data, ngx_log_t *log);
+static ngx_int_t ngx_http_fermata_state_sync(ngx_str_t *dir, ngx_log_t *log);
 static ngx_int_t ngx_http_fermata_state_fill(u_char *path, ngx_str_t *data,
     ngx_log_t *log);
 static ngx_int_t ngx_http_fermata_state_encode(ngx_pool_t *pool,
@@ -294,9 +295,8 @@ ngx_http_fermata_state_encode(ngx_pool_t *pool, const struct fm_gate_ask *ask,
 static ngx_int_t
 ngx_http_fermata_state_replace(ngx_str_t *dir, ngx_str_t *data, ngx_log_t *log)
 {
-    u_char    from[NGX_HTTP_FERMATA_PATH], to[NGX_HTTP_FERMATA_PATH],
-              last[NGX_HTTP_FERMATA_PATH];
-    ngx_fd_t  fd;
+    u_char  from[NGX_HTTP_FERMATA_PATH], to[NGX_HTTP_FERMATA_PATH],
+            last[NGX_HTTP_FERMATA_PATH];
 
     if (ngx_http_fermata_state_path(from, dir, "state.new") != NGX_OK
         || ngx_http_fermata_state_path(to, dir, "state") != NGX_OK
@@ -324,15 +324,25 @@ ngx_http_fermata_state_replace(ngx_str_t *dir, ngx_str_t *data, ngx_log_t *log)
         return NGX_ERROR;
     }
 
-    if (ngx_http_fermata_state_path(to, dir, ".") != NGX_OK) {
+    return ngx_http_fermata_state_sync(dir, log);
+}
+
+
+static ngx_int_t
+ngx_http_fermata_state_sync(ngx_str_t *dir, ngx_log_t *log)
+{
+    u_char    path[NGX_HTTP_FERMATA_PATH];
+    ngx_fd_t  fd;
+
+    if (ngx_http_fermata_state_path(path, dir, ".") != NGX_OK) {
         return NGX_ERROR;
     }
 
-    fd = open((char *) to, O_RDONLY|O_DIRECTORY|O_CLOEXEC);
+    fd = open((char *) path, O_RDONLY|O_DIRECTORY|O_CLOEXEC);
 
     if (fd == NGX_INVALID_FILE || fsync(fd) == -1) {
         ngx_log_error(NGX_LOG_ALERT, log, ngx_errno,
-                      "fsync() \"%s\" failed", to);
+                      "fsync() \"%s\" failed", path);
 
         if (fd != NGX_INVALID_FILE) {
             (void) close(fd);
@@ -379,4 +389,68 @@ ngx_http_fermata_state_fill(u_char *path, ngx_str_t *data, ngx_log_t *log)
     }
 
     return NGX_OK;
+}
+
+
+/* Another file of the same format; durable when NGX_OK is returned. */
+
+ngx_int_t
+ngx_http_fermata_state_save(ngx_str_t *dir, const char *file,
+    const struct fm_gate_ask *ask, ngx_log_t *log)
+{
+    u_char       from[NGX_HTTP_FERMATA_PATH], to[NGX_HTTP_FERMATA_PATH];
+    ngx_int_t    rc;
+    ngx_str_t    data;
+    ngx_pool_t  *pool;
+
+    pool = ngx_create_pool(4096, log);
+    if (pool == NULL) {
+        return NGX_ERROR;
+    }
+
+    rc = NGX_ERROR;
+
+    if (ngx_http_fermata_state_encode(pool, ask, &data) == NGX_OK
+        && ngx_http_fermata_state_path(from, dir, "other.new") == NGX_OK
+        && ngx_http_fermata_state_path(to, dir, file) == NGX_OK
+        && ngx_http_fermata_state_fill(from, &data, log) == NGX_OK)
+    {
+        if (ngx_rename_file(from, to) == NGX_FILE_ERROR) {
+            ngx_log_error(NGX_LOG_ALERT, log, ngx_errno,
+                          ngx_rename_file_n " \"%s\" to \"%s\" failed",
+                          from, to);
+
+        } else {
+            rc = ngx_http_fermata_state_sync(dir, log);
+        }
+    }
+
+    ngx_destroy_pool(pool);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_http_fermata_state_remove(ngx_str_t *dir, const char *file,
+    ngx_log_t *log)
+{
+    u_char  path[NGX_HTTP_FERMATA_PATH];
+
+    if (ngx_http_fermata_state_path(path, dir, file) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_delete_file(path) == NGX_FILE_ERROR) {
+
+        if (ngx_errno == NGX_ENOENT) {
+            return NGX_OK;
+        }
+
+        ngx_log_error(NGX_LOG_ALERT, log, ngx_errno,
+                      ngx_delete_file_n " \"%s\" failed", path);
+        return NGX_ERROR;
+    }
+
+    return ngx_http_fermata_state_sync(dir, log);
 }

@@ -105,14 +105,17 @@ ngx_http_fermata_status_write(u_char *p, u_char *last,
     p = ngx_http_fermata_status_nodes(p, last, mcf, &sum);
 
     return ngx_slprintf(p, last,
-                        "\"in_flight\":%ui,\"websockets\":%ui,\"tabs\":%ui,"
-                        "\"bypassed\":%ui,\"passed\":%uA,\"refused\":%uA,"
-                        "\"workers\":%ui,"
+                        "\"in_flight\":%ui,\"websockets\":%ui,\"idle\":%ui,"
+                        "\"tabs\":%ui,\"bypassed\":%ui,\"passed\":%uA,"
+                        "\"refused\":%uA,\"workers\":%ui,\"generations\":%ui,"
+                        "\"override\":\"%s\",\"waiting\":%s,"
                         "\"in_every_worker\":%s,\"connected\":%s,"
                         "\"gate\":\"%V\",\"instance\":\"%s\"}\n",
-                        sum.in_flight, sum.websockets, sum.tabs,
+                        sum.in_flight, sum.websockets, sum.idle, sum.tabs,
                         sum.bypassed + sum.bypassed_sockets,
-                        sum.passed, sum.refused, sum.workers,
+                        sum.passed, sum.refused, sum.workers, sum.generations,
+                        ngx_http_fermata_modes[sh->override.mode],
+                        sh->waiting ? "true" : "false",
                         ngx_http_fermata_is_in_force(sh) ? "true" : "false",
                         sh->connected ? "true" : "false",
                         &mcf->name, sh->instance);
@@ -152,7 +155,8 @@ ngx_http_fermata_status_state(u_char *p, u_char *last,
 
     p = ngx_slprintf(p, last, "{\"mode\":\"%s\",\"epoch\":%uL,\"seq\":%uL,"
                      "\"run\":%uL,\"back_at\":%L,",
-                     ngx_http_fermata_modes[ask.mode], ask.voice.epoch,
+                     ngx_http_fermata_modes[fm_gate_word_mode(sh->word) & 3],
+                     ask.voice.epoch,
                      ask.voice.seq, ask.run, ask.back_at);
 
     p = ngx_http_fermata_status_text(p, last, "pinned", ask.pinned);
@@ -190,9 +194,9 @@ ngx_http_fermata_status_nodes(u_char *p, u_char *last,
         }
 
         p = ngx_slprintf(p, last, "%s{\"name\":\"%s\",\"in_flight\":%ui,"
-                         "\"websockets\":%ui,\"allowed\":%s}",
+                         "\"websockets\":%ui,\"idle\":%ui,\"allowed\":%s}",
                          n++ ? "," : "", sh->nodes[i], sum->nodes[i],
-                         sum->sockets[i],
+                         sum->sockets[i], sum->kept[i],
                          fm_gate_word_mode(word) != FM_GATE_CLOSED
                          && fm_gate_may_use(word, (int) i) ? "true" : "false");
     }

@@ -10,12 +10,10 @@
 
 static ngx_int_t ngx_http_fermata_add_node(ngx_conf_t *cf,
     ngx_http_fermata_srv_conf_t *ucf, ngx_str_t *value);
+static ngx_int_t ngx_http_fermata_count_names(ngx_conf_t *cf,
+    ngx_http_fermata_main_conf_t *mcf);
 static void ngx_http_fermata_check_servers(ngx_conf_t *cf,
     ngx_http_upstream_srv_conf_t *uscf, ngx_http_fermata_srv_conf_t *ucf);
-
-
-#if (NGX_HTTP_SSL)
-#endif
 
 
 /* fermata_nodes name=address ...; */
@@ -131,6 +129,10 @@ ngx_http_fermata_upstream_init(ngx_conf_t *cf,
     ngx_http_upstream_srv_conf_t   **uscfp;
     ngx_http_upstream_main_conf_t   *umcf;
 
+    if (ngx_http_fermata_count_names(cf, mcf) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     umcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_upstream_module);
     uscfp = umcf->upstreams.elts;
 
@@ -156,6 +158,51 @@ ngx_http_fermata_upstream_init(ngx_conf_t *cf,
     }
 
     return NGX_CONF_OK;
+}
+
+
+/* As many names as NocoBase gives ids to its nodes; each has a bit. */
+
+static ngx_int_t
+ngx_http_fermata_count_names(ngx_conf_t *cf, ngx_http_fermata_main_conf_t *mcf)
+{
+    ngx_str_t                     *names[NGX_HTTP_FERMATA_NODES];
+    ngx_uint_t                     i, j, k, n;
+    ngx_http_fermata_node_t       *node;
+    ngx_http_fermata_srv_conf_t  **ucfp;
+
+    n = 0;
+    ucfp = mcf->upstreams.elts;
+
+    for (i = 0; i < mcf->upstreams.nelts; i++) {
+        node = ucfp[i]->nodes->elts;
+
+        for (j = 0; j < ucfp[i]->nodes->nelts; j++) {
+
+            for (k = 0; k < n; k++) {
+                if (ngx_strcmp(names[k]->data, node[j].name.data) == 0) {
+                    break;
+                }
+            }
+
+            if (k < n) {
+                continue;
+            }
+
+            if (n == NGX_HTTP_FERMATA_NODES) {
+                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                                   "too many nodes in \"fermata_nodes\": "
+                                   "\"%V\" is one more than %d, the most "
+                                   "that a cluster may have",
+                                   &node[j].name, NGX_HTTP_FERMATA_NODES);
+                return NGX_ERROR;
+            }
+
+            names[n++] = &node[j].name;
+        }
+    }
+
+    return NGX_OK;
 }
 
 

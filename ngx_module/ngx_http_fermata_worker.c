@@ -21,9 +21,6 @@ static void ngx_http_fermata_tick_handler(ngx_event_t *ev);
 static void ngx_http_fermata_look(void);
 static void ngx_http_fermata_adopt_all(void);
 static ngx_msec_t ngx_http_fermata_sweep(void);
-static void ngx_http_fermata_close_idle(void);
-static ngx_uint_t ngx_http_fermata_is_denied_peer(ngx_connection_t *c,
-    uint64_t word);
 static void ngx_http_fermata_close(ngx_http_fermata_ctx_t *ctx);
 static void ngx_http_fermata_cut(ngx_http_fermata_ctx_t *ctx);
 static void ngx_http_fermata_cut_handler(ngx_event_t *ev);
@@ -85,7 +82,7 @@ ngx_http_fermata_worker_init(ngx_cycle_t *cycle,
     ngx_queue_init(&ngx_http_fermata_rides);
     ngx_http_fermata_tabs_init(cycle, mcf);
 
-    ngx_http_fermata_slot = ngx_http_fermata_claim(mcf->sh);
+    ngx_http_fermata_slot = ngx_http_fermata_claim(mcf);
 
     if (ngx_http_fermata_slot == NULL) {
 
@@ -188,9 +185,10 @@ ngx_http_fermata_look(void)
 
     ngx_http_fermata_tabs_look();
 
-    if (ngx_http_fermata_slot->seen != change) {
+    ngx_http_fermata_look_idle(ngx_http_fermata_mcf,
+                               ngx_http_fermata_slot->seen != change);
 
-        ngx_http_fermata_close_idle();
+    if (ngx_http_fermata_slot->seen != change) {
 
         ngx_memory_barrier();
         ngx_http_fermata_slot->seen = change;
@@ -394,81 +392,4 @@ ngx_http_fermata_cut_handler(ngx_event_t *ev)
     ngx_http_finalize_request(r, NGX_HTTP_SERVICE_UNAVAILABLE);
 
     ngx_http_run_posted_requests(c);
-}
-
-
-/*
- * As ngx_close_idle_connections() does: an idle connection to a node keeps its
- * server from ending.
- */
-
-static void
-ngx_http_fermata_close_idle(void)
-{
-    uint64_t           word;
-    ngx_uint_t         i;
-    ngx_connection_t  *c;
-
-    word = ngx_http_fermata_sh->word;
-
-    if (word == FM_GATE_WORD_OPEN) {
-        return;
-    }
-
-    c = ngx_cycle->connections;
-
-    for (i = 0; i < ngx_cycle->connection_n; i++) {
-
-        if (c[i].fd == (ngx_socket_t) -1 || !c[i].idle) {
-            continue;
-        }
-
-        if (!ngx_http_fermata_is_denied_peer(&c[i], word)) {
-            continue;
-        }
-
-        c[i].close = 1;
-        c[i].read->handler(c[i].read);
-    }
-}
-
-
-static ngx_uint_t
-ngx_http_fermata_is_denied_peer(ngx_connection_t *c, uint64_t word)
-{
-    socklen_t                      len;
-    ngx_uint_t                     i, j;
-    ngx_sockaddr_t                 sa;
-    ngx_http_fermata_node_t       *node;
-    ngx_http_fermata_srv_conf_t  **ucfp;
-
-    len = sizeof(ngx_sockaddr_t);
-
-    if (getpeername(c->fd, &sa.sockaddr, &len) == -1) {
-        return 0;
-    }
-
-    ucfp = ngx_http_fermata_mcf->upstreams.elts;
-
-    for (i = 0; i < ngx_http_fermata_mcf->upstreams.nelts; i++) {
-        node = ucfp[i]->nodes->elts;
-
-        for (j = 0; j < ucfp[i]->nodes->nelts; j++) {
-
-            if (fm_gate_word_mode(word) != FM_GATE_CLOSED
-                && fm_gate_may_use(word, (int) node[j].index))
-            {
-                continue;
-            }
-
-            if (ngx_cmp_sockaddr(&sa.sockaddr, len, node[j].addr.sockaddr,
-                                 node[j].addr.socklen, 1)
-                == NGX_OK)
-            {
-                return 1;
-            }
-        }
-    }
-
-    return 0;
 }

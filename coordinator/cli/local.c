@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "coordinator/cli/cert.h"
+#include "coordinator/cli/glass.h"
 #include "coordinator/cli/manual.h"
 
 #define COORDINATOR_INI "/etc/fermata/coordinator.ini"
@@ -99,6 +100,10 @@ co_local_run(const struct co_parsed *parsed)
 		{ "cert init", co_cert_init },
 		{ "cert issue", co_cert_issue },
 		{ "cert list", co_cert_list },
+		{ "gate close", co_glass_run },
+		{ "gate open", co_glass_run },
+		{ "gate resume", co_glass_run },
+		{ "gate status", co_glass_run },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

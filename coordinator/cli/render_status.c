@@ -59,18 +59,21 @@ nodes(FILE *out, const struct co_look *look, const Fermata__ClusterStatus *statu
 	static const struct co_column columns[] = {
 		{ "NODE", CO_LEFT },	{ "STATE", CO_LEFT },	  { "RELEASE", CO_LEFT },
 		{ "RUNNING", CO_LEFT }, { "REQUESTS", CO_RIGHT }, { "WEBSOCKETS", CO_RIGHT },
-		{ "ADDRESS", CO_LEFT }, { "SAYS", CO_CUT },	  { NULL, CO_LEFT },
+		{ "IDLE", CO_RIGHT },	{ "ADDRESS", CO_LEFT },	  { "SAYS", CO_CUT },
+		{ NULL, CO_LEFT },
 	};
 	_cleanup_(co_table_freep) struct co_table *table = co_table_new(look, columns);
 
 	for (size_t i = 0; i < status->n_nodes; i++) {
 		const Fermata__NodeStatus *n = status->nodes[i];
-		char requests[16], websockets[16], says[FM_TEXT_SIZE];
+		char requests[16], websockets[16], idle[16], says[FM_TEXT_SIZE];
 		FM_FORMAT(requests, "%" PRIu32, n->in_flight);
 		FM_FORMAT(websockets, "%" PRIu32, n->websockets);
+		FM_FORMAT(idle, "%" PRIu32, n->idle);
 		const char *cells[] = {
 			n->name,  co_node_state(n), n->release, n->running,
-			requests, websockets,	    n->address, co_node_says(says, sizeof(says), n),
+			requests, websockets,	    idle,	n->address,
+			co_node_says(says, sizeof(says), n),
 		};
 		co_table_add(table, cells, 1, co_color_of(co_node_state(n)));
 	}
@@ -81,33 +84,41 @@ static void
 gates(FILE *out, const struct co_look *look, const Fermata__ClusterStatus *status)
 {
 	static const struct co_column columns[] = {
-		{ "GATE", CO_LEFT },	    { "MODE", CO_LEFT },  { "REQUESTS", CO_RIGHT },
-		{ "WEBSOCKETS", CO_RIGHT }, { "TABS", CO_RIGHT }, { "PASSED", CO_RIGHT },
-		{ "REFUSED", CO_RIGHT },    { "SAYS", CO_CUT },	  { NULL, CO_LEFT },
+		{ "GATE", CO_LEFT },	    { "MODE", CO_LEFT },	{ "WORKERS", CO_RIGHT },
+		{ "REQUESTS", CO_RIGHT },   { "WEBSOCKETS", CO_RIGHT }, { "IDLE", CO_RIGHT },
+		{ "TABS", CO_RIGHT },	    { "PASSED", CO_RIGHT },	{ "REFUSED", CO_RIGHT },
+		{ "SAYS", CO_CUT },	    { NULL, CO_LEFT },
 	};
 	_cleanup_(co_table_freep) struct co_table *table = co_table_new(look, columns);
 
 	for (size_t i = 0; i < status->n_gates; i++) {
 		const Fermata__GateStatus *g = status->gates[i];
-		char requests[16], websockets[16], tabs[16], passed[24], refused[24];
-		char says[FM_TEXT_SIZE] = "";
+		char requests[16], websockets[16], tabs[16], passed[24], refused[24], idle[16];
+		char workers[40], says[FM_TEXT_SIZE] = "";
 		FM_FORMAT(requests, "%" PRIu32, g->in_flight);
 		FM_FORMAT(websockets, "%" PRIu32, g->websockets);
 		FM_FORMAT(tabs, "%" PRIu32, g->tabs);
+		FM_FORMAT(idle, "%" PRIu32, g->idle);
+		FM_FORMAT(workers, "%" PRIu32, g->workers);
+		if (g->generations > 1)
+			FM_APPEND(workers, " of %" PRIu32 " generations", g->generations);
 		FM_FORMAT(passed, "%" PRIu64, g->passed);
 		FM_FORMAT(refused, "%" PRIu64, g->refused);
 		if (!g->connected)
-			FM_COPY(says, "not connected; it keeps the mode it was in");
+			FM_FORMAT(says, "not connected; it keeps the mode it was in%s%s",
+				  *g->says ? "; " : "", g->says);
 		else if (*g->error)
 			FM_COPY(says, g->error);
+		else if (*g->says)
+			FM_COPY(says, g->says);
 		else if (*g->pinned)
 			FM_FORMAT(says, "all visitors go to %s", g->pinned);
 		if (g->bypassed)
 			FM_APPEND(says, "%s%" PRIu32 " of operators", *says ? "; " : "",
 				  g->bypassed);
 		const char *mode = g->connected ? g->mode : "away";
-		const char *cells[] = { g->name, mode,	 requests, websockets,
-					tabs,	 passed, refused,  says };
+		const char *cells[] = { g->name, mode, workers, requests, websockets,
+					idle,	 tabs, passed,	refused,  says };
 		co_table_add(table, cells, 1, co_color_of(mode));
 	}
 	co_table_print(table, out);

@@ -148,6 +148,8 @@ co_usage_next(const char **at, struct co_token *ret)
 	if (ret->required) return true;
 	CHECK(**at == ']');
 	(*at)++;
+	ret->repeats = strncmp(*at, "...", 3) == 0;
+	if (ret->repeats) *at += 3;
 	return true;
 }
 
@@ -206,6 +208,7 @@ is_of_type(enum co_type type, const char *value)
 	case CO_TYPE_VERSION:
 		return isdigit((unsigned char)value[0]) && fm_is_name(value, FM_VERSION_SIZE);
 	case CO_TYPE_NODE:
+	case CO_TYPE_GATE:
 	case CO_TYPE_NAME:
 	case CO_TYPE_ROLE:
 		return fm_is_name(value, FM_NAME_SIZE);
@@ -274,8 +277,12 @@ co_parsed_add(struct co_parsed *parsed, const char *name, const char *value, str
 	if (!find_token(row, name, &token)) {
 		return fm_fail(err, FM_ERR_CONFIG, 0, "'%s' knows no '%.40s'", row->name, name);
 	}
-	if (co_parsed_has(parsed, name)) {
+	if (!token.repeats && co_parsed_has(parsed, name)) {
 		return fm_fail(err, FM_ERR_CONFIG, 0, "%s was given twice", token.shown);
+	}
+	if (co_parsed_nth(parsed, name, FM_GATES_MAX - 1)) {
+		return fm_fail(err, FM_ERR_CONFIG, 0, "%s was given more than %d times",
+			       token.shown, FM_GATES_MAX);
 	}
 	if (!is_of_type(token.type, value)) {
 		return fm_fail(err, FM_ERR_CONFIG, 0, "%s must be %s, not '%.80s'", token.shown,
@@ -314,12 +321,20 @@ co_parsed_finish(struct co_parsed *parsed, struct fm_err *err)
 /* --- what was given ----------------------------------------------------------------------- */
 
 const char *
-co_parsed_value(const struct co_parsed *parsed, const char *name)
+co_parsed_nth(const struct co_parsed *parsed, const char *name, unsigned n)
 {
 	for (unsigned i = 0; i < parsed->count; i++) {
-		if (strcmp(parsed->args[i].name, name) == 0) return parsed->args[i].value;
+		if (strcmp(parsed->args[i].name, name) == 0 && n-- == 0) {
+			return parsed->args[i].value;
+		}
 	}
 	return NULL;
+}
+
+const char *
+co_parsed_value(const struct co_parsed *parsed, const char *name)
+{
+	return co_parsed_nth(parsed, name, 0);
 }
 
 bool

@@ -20,6 +20,7 @@ enum co_kind { CO_KIND_ANSWER, CO_KIND_BEGINS, CO_KIND_FOLLOWS, CO_KIND_LOCAL };
 	X(FLAG, "", "no value")                                         \
 	X(VERSION, "VERSION", "a version such as 2.2.16")               \
 	X(NODE, "NODE", "the name of a node")                           \
+	X(GATE, "GATE", "the name of a gate")                           \
 	X(NAME, "NAME", "a name")                                       \
 	X(DURATION, "DURATION", "a duration such as 90s or 10m")        \
 	X(NUMBER, "NUMBER", "a number from 0 on")                       \
@@ -67,6 +68,7 @@ struct co_token {
 	char shown[32]; /* "--to", "RUN" */
 	enum co_type type;
 	bool required, option, rest;
+	bool repeats; /* [--word TYPE]...: may be given more than once */
 };
 
 /* The next word of a usage line, *at moving over it; false at its end. An ill-formed line is our
@@ -113,6 +115,8 @@ int co_parsed_finish(struct co_parsed *parsed, struct fm_err *err);
 
 /* The value of an argument, NULL when it was not given. */
 const char *co_parsed_value(const struct co_parsed *parsed, const char *name);
+/* The nth value, from 0, of an argument that may be repeated; NULL: there are not so many. */
+const char *co_parsed_nth(const struct co_parsed *parsed, const char *name, unsigned n);
 bool co_parsed_has(const struct co_parsed *parsed, const char *name);
 /* RUN and NUMBER: the value or fallback. DURATION in ms: the value or fallback. */
 uint64_t co_parsed_number(const struct co_parsed *parsed, const char *name, uint64_t fallback);

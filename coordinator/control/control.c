@@ -126,10 +126,39 @@ cmd_word(struct co_request *r)
 	done(r, row.text, row.next);
 }
 
+/* --without, said to the current run. false: refused, and that is said. */
+static bool
+leave_out(struct co_request *r)
+{
+	char names[FM_GATES_MAX][FM_NAME_SIZE];
+	unsigned count = co_without_of(r->parsed, names);
+	struct fm_err err;
+
+	if (count == 0 || co_leave_out(r->daemon->core, count, (const char(*)[FM_NAME_SIZE])names,
+				       who_is(r), fm_mono_now(), &err) == 0)
+		return true;
+	refuse(r, FERMATA__EXIT_CODE__EXIT_CODE_FAILED, &err, "fermata status");
+	return false;
+}
+
+static void
+cmd_retry(struct co_request *r)
+{
+	uint64_t seen = co_core_state(r->daemon->core)->run.events;
+
+	if (!leave_out(r)) return;
+	/* A run that only waited for the gate has gone on by itself. */
+	if (co_parsed_has(r->parsed, "without") &&
+	    co_core_state(r->daemon->core)->run.state != CO_RUN_HALTED)
+		co_follow(r, run_of(r), false, seen);
+	else if (say(r, CO_VERB_RETRY))
+		co_follow(r, run_of(r), false, seen);
+}
+
 static void
 cmd_word_and_follow(struct co_request *r)
 {
-	if (say(r, verb_of(r->parsed->command)))
+	if (leave_out(r) && say(r, verb_of(r->parsed->command)))
 		co_follow(r, run_of(r), false, co_core_state(r->daemon->core)->run.events);
 }
 
@@ -232,7 +261,7 @@ static const struct {
 	{ "reject", cmd_word },
 	{ "pause", cmd_word },
 	{ "resume", cmd_word_and_follow },
-	{ "retry", cmd_word_and_follow },
+	{ "retry", cmd_retry },
 	{ "abort", cmd_word_and_follow },
 	{ "rollback", cmd_rollback },
 	{ "runs", cmd_runs },

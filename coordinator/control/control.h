@@ -38,6 +38,8 @@ void co_cmd_bypass(struct co_request *request);
 
 /* orders.c: a row of the table of commands as an order for the core. false: not one that begins
  * a run. */
+/* The gates that --without names. */
+unsigned co_without_of(const struct co_parsed *parsed, char ret[][FM_NAME_SIZE]);
 bool co_order_of(const struct co_parsed *parsed, const char *who, struct co_order *ret);
 
 /* follow.c: the exit code that the run's standing means; -1: it goes on. */

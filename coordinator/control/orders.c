@@ -20,6 +20,17 @@ procedure_of(const struct co_command *command)
 	return command->name;
 }
 
+unsigned
+co_without_of(const struct co_parsed *parsed, char ret[][FM_NAME_SIZE])
+{
+	const char *name = NULL;
+	unsigned count = 0;
+
+	while (count < FM_GATES_MAX && (name = co_parsed_nth(parsed, "without", count)) != NULL)
+		fm_copy(ret[count++], FM_NAME_SIZE, name);
+	return count;
+}
+
 bool
 co_order_of(const struct co_parsed *parsed, const char *who, struct co_order *ret)
 {
@@ -39,6 +50,7 @@ co_order_of(const struct co_parsed *parsed, const char *who, struct co_order *re
 	ret->page = co_parsed_has(parsed, "page");
 	ret->back_at = co_parsed_time(parsed, "until", (int64_t)time(NULL));
 	ret->max_downtime_ms = co_parsed_duration(parsed, "max-downtime", 0);
+	ret->without_count = co_without_of(parsed, ret->without);
 	co_parsed_typed(parsed, ret->args, sizeof(ret->args));
 	return true;
 }

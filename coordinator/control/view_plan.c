@@ -82,8 +82,17 @@ drifts(struct co_daemon *daemon, char texts[][FM_TEXT_SIZE], unsigned most)
 	return count;
 }
 
+static bool
+is_left_out(const struct co_order *order, const char *gate)
+{
+	for (unsigned i = 0; i < order->without_count; i++)
+		if (fm_is_equal(order->without[i], gate)) return true;
+	return false;
+}
+
 static unsigned
-refusals(struct co_daemon *daemon, char texts[][FM_TEXT_SIZE], char **list)
+refusals(struct co_daemon *daemon, const struct co_order *order, char texts[][FM_TEXT_SIZE],
+	 char **list)
 {
 	const struct co_fleet *fleet = co_core_fleet(daemon->core);
 	const struct co_run *run = &co_core_state(daemon->core)->run;
@@ -98,9 +107,11 @@ refusals(struct co_daemon *daemon, char texts[][FM_TEXT_SIZE], char **list)
 			fm_format(texts[count++], FM_TEXT_SIZE, "%s is not connected",
 				  daemon->config.nodes[i]);
 	for (unsigned i = 0; i < daemon->config.gate_count; i++)
-		if (!fleet->gates[i].connected)
-			fm_format(texts[count++], FM_TEXT_SIZE, "gate %s is not connected",
-				  daemon->config.gates[i]);
+		if (!fleet->gates[i].connected && !is_left_out(order, daemon->config.gates[i]))
+			fm_format(texts[count++], FM_TEXT_SIZE,
+				  "gate %s is not connected; to go on without it, if no visitor can come "
+				  "through it: --without %s",
+				  daemon->config.gates[i], daemon->config.gates[i]);
 	count += drifts(daemon, texts + count, REFUSALS_MOST - count);
 	for (unsigned i = 0; i < count; i++) list[i] = texts[i];
 	return count;
@@ -124,7 +135,7 @@ co_view_plan(struct co_daemon *daemon, struct co_client *client, const struct co
 	msg.recovery = recovery.list;
 	msg.n_recovery = recovery.count;
 	msg.refusals = list;
-	msg.n_refusals = refusals(daemon, texts, list);
+	msg.n_refusals = refusals(daemon, order, texts, list);
 	msg.expected_downtime_ms = expected_downtime(&steps);
 	co_answer(client, FERMATA__CONTROL_EVENT__WHAT_PLAN, &msg);
 }

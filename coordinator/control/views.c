@@ -224,6 +224,8 @@ fill_node(struct co_daemon *daemon, unsigned i, Fermata__NodeStatus *msg)
 {
 	const struct co_node *node = &co_core_fleet(daemon->core)->nodes[i];
 	const struct fm_agent_ask *want = &co_core_state(daemon->core)->nodes[i];
+	struct fm_node_traffic traffic = co_fleet_traffic(
+		co_core_fleet(daemon->core), daemon->config.gate_count, daemon->config.nodes[i]);
 
 	fermata__node_status__init(msg);
 	msg->name = TEXT(daemon->config.nodes[i]);
@@ -236,14 +238,45 @@ fill_node(struct co_daemon *daemon, unsigned i, Fermata__NodeStatus *msg)
 	msg->failure = TEXT(node->report.failure);
 	msg->address = TEXT(node->report.address);
 	msg->goal = TEXT(fm_app_goal_name(want->app));
-	msg->in_flight = co_fleet_in_flight(co_core_fleet(daemon->core), daemon->config.gate_count,
-					    daemon->config.nodes[i]);
-	msg->websockets = co_fleet_websockets(co_core_fleet(daemon->core),
-					      daemon->config.gate_count, daemon->config.nodes[i]);
+	msg->in_flight = traffic.in_flight;
+	msg->websockets = traffic.websockets;
+	msg->idle = traffic.idle;
+}
+
+static bool
+is_without(const struct co_daemon *daemon, unsigned gate)
+{
+	const struct co_run *run = &co_core_state(daemon->core)->run;
+
+	return run->state != CO_RUN_NONE && run->state != CO_RUN_ENDED &&
+	       co_is_without(run, daemon->config.gates[gate]);
+}
+
+/* What is special about a gate, in one sentence; empty: nothing. */
+static const char *
+say_gate(const struct co_daemon *daemon, unsigned i, char *text, size_t size)
+{
+	const struct co_gate *gate = &co_core_fleet(daemon->core)->gates[i];
+	const struct fm_gate_report *report = &gate->report;
+
+	fm_format(text, size, "%s", "");
+	if (is_without(daemon, i))
+		fm_format(text, size, "the run goes on without it (--without); %s",
+			  gate->connected ? "it is back, and obeys" : "it obeys when it is back");
+	else if (gate->connected && report->override != FM_GATE_NONE)
+		fm_format(text, size,
+			  "%s by hand of %s on its host; there, to end that: fermata gate resume --local",
+			  fm_gate_mode_name(report->override), report->override_by);
+	else if (gate->connected && report->waiting)
+		fm_format(text, size, "has just started, and shows the page until it is told the newest");
+	else if (gate->session_count > 1)
+		fm_format(text, size, "%u nginx of this name: its binary is being replaced",
+			  gate->session_count);
+	return text;
 }
 
 static void
-fill_gate(struct co_daemon *daemon, unsigned i, Fermata__GateStatus *msg)
+fill_gate(struct co_daemon *daemon, unsigned i, char *says, Fermata__GateStatus *msg)
 {
 	const struct co_gate *gate = &co_core_fleet(daemon->core)->gates[i];
 
@@ -260,6 +293,14 @@ fill_gate(struct co_daemon *daemon, unsigned i, Fermata__GateStatus *msg)
 	msg->refused = gate->report.refused;
 	msg->bypassed = gate->report.bypassed;
 	msg->error = TEXT(gate->report.error);
+	msg->workers = gate->report.workers;
+	msg->generations = gate->report.generations;
+	msg->idle = gate->report.idle;
+	if (gate->report.override != FM_GATE_NONE)
+		msg->override = TEXT(fm_gate_mode_name(gate->report.override));
+	msg->says = TEXT(say_gate(daemon, i, says, FM_TEXT_SIZE));
+	msg->sessions = gate->session_count;
+	msg->without = is_without(daemon, i);
 }
 
 void
@@ -269,6 +310,7 @@ co_view_status(struct co_daemon *daemon, struct co_client *client)
 	Fermata__NodeStatus nodes[FM_NODES_MAX], *node_list[FM_NODES_MAX];
 	Fermata__GateStatus gates[FM_GATES_MAX], *gate_list[FM_GATES_MAX];
 	Fermata__ClusterStatus msg = FERMATA__CLUSTER_STATUS__INIT;
+	char says[FM_GATES_MAX][FM_TEXT_SIZE];
 	Fermata__RunStatus run;
 	struct co_run_row row;
 
@@ -277,7 +319,7 @@ co_view_status(struct co_daemon *daemon, struct co_client *client)
 		node_list[i] = &nodes[i];
 	}
 	for (unsigned i = 0; i < daemon->config.gate_count; i++) {
-		fill_gate(daemon, i, &gates[i]);
+		fill_gate(daemon, i, says[i], &gates[i]);
 		gate_list[i] = &gates[i];
 	}
 	co_core_row(daemon->core, &row);

@@ -39,15 +39,99 @@ co_fleet_node_facts(struct co_fleet *fleet, unsigned node, const struct fm_node_
 	n->clock_off_ms = facts->clock_ms - wall_ms;
 }
 
-void
-co_fleet_gate_report(struct co_fleet *fleet, unsigned gate, const struct fm_gate_report *report,
-		     struct fm_mono now)
+static void
+add_node(struct fm_gate_report *sum, const struct fm_node_traffic *node)
 {
-	struct co_gate *g = &fleet->gates[gate];
+	unsigned i = 0;
 
-	g->report = *report;
+	while (i < sum->node_count && !fm_is_equal(sum->nodes[i].name, node->name)) i++;
+	if (i == FM_NODES_MAX) return;
+	if (i == sum->node_count) {
+		sum->nodes[sum->node_count++] = *node;
+		return;
+	}
+	sum->nodes[i].in_flight += node->in_flight;
+	sum->nodes[i].websockets += node->websockets;
+	sum->nodes[i].idle += node->idle;
+}
+
+/* Two reports as one: what is said to be so is so in both. */
+static void
+add_report(struct fm_gate_report *sum, const struct fm_gate_report *more)
+{
+	if (fm_voice_compare(more->voice, sum->voice) < 0) {
+		sum->voice = more->voice;
+		sum->mode = more->mode;
+		FM_COPY(sum->pinned, more->pinned);
+	}
+	for (unsigned i = 0; i < more->node_count; i++) add_node(sum, &more->nodes[i]);
+	sum->in_flight += more->in_flight;
+	sum->websockets += more->websockets;
+	sum->idle += more->idle;
+	sum->workers += more->workers;
+	sum->generations += more->generations;
+	sum->passed += more->passed;
+	sum->refused += more->refused;
+	sum->bypassed += more->bypassed;
+	sum->tabs += more->tabs;
+	sum->waiting |= more->waiting;
+	if (fm_is_empty(sum->error)) FM_COPY(sum->error, more->error);
+	if (sum->override != FM_GATE_NONE) return;
+	sum->override = more->override;
+	sum->override_at = more->override_at;
+	FM_COPY(sum->override_by, more->override_by);
+}
+
+static void
+fold_gate(struct co_gate *g)
+{
+	g->session_count = 0;
 	g->reported = true;
-	g->heard = now;
+	for (unsigned i = 0; i < CO_SESSIONS_MAX; i++) {
+		const struct co_session *s = &g->sessions[i];
+
+		if (!s->connected) continue;
+		if (!s->reported)
+			g->reported = false;
+		else if (g->session_count == 0)
+			g->report = s->report;
+		else
+			add_report(&g->report, &s->report);
+		g->session_count++;
+		if (fm_mono_since(s->heard, g->heard) > 0) g->heard = s->heard;
+	}
+	g->connected = g->session_count > 0;
+	if (!g->connected) g->reported = fm_mono_since(g->heard, (struct fm_mono){ 0 }) > 0;
+}
+
+void
+co_fleet_gate_up(struct co_fleet *fleet, unsigned gate, unsigned session, struct fm_mono now)
+{
+	struct co_session *s = &fleet->gates[gate].sessions[session];
+
+	s->connected = true;
+	s->reported = false;
+	s->heard = now;
+	fold_gate(&fleet->gates[gate]);
+}
+
+void
+co_fleet_gate_down(struct co_fleet *fleet, unsigned gate, unsigned session)
+{
+	fleet->gates[gate].sessions[session].connected = false;
+	fold_gate(&fleet->gates[gate]);
+}
+
+void
+co_fleet_gate_report(struct co_fleet *fleet, unsigned gate, unsigned session,
+		     const struct fm_gate_report *report, struct fm_mono now)
+{
+	struct co_session *s = &fleet->gates[gate].sessions[session];
+
+	s->report = *report;
+	s->reported = true;
+	s->heard = now;
+	fold_gate(&fleet->gates[gate]);
 }
 
 bool
@@ -62,38 +146,20 @@ co_gate_obeys(const struct co_gate *gate, struct fm_voice voice)
 	return gate->reported && fm_voice_compare(gate->report.voice, voice) == 0;
 }
 
-/* One gate's traffic to a node, or to all. */
-static struct fm_node_traffic
-gate_traffic(const struct fm_gate_report *report, const char *name)
+struct fm_node_traffic
+co_fleet_traffic(const struct co_fleet *fleet, unsigned gate_count, const char *name)
 {
 	struct fm_node_traffic sum = { .in_flight = 0 };
 
-	if (name == NULL) {
-		sum.in_flight = report->in_flight;
-		sum.websockets = report->websockets;
-		return sum;
+	for (unsigned i = 0; i < gate_count; i++) {
+		const struct fm_gate_report *report = &fleet->gates[i].report;
+
+		for (unsigned k = 0; k < report->node_count; k++) {
+			if (!fm_is_equal(report->nodes[k].name, name)) continue;
+			sum.in_flight += report->nodes[k].in_flight;
+			sum.websockets += report->nodes[k].websockets;
+			sum.idle += report->nodes[k].idle;
+		}
 	}
-	for (unsigned i = 0; i < report->node_count; i++)
-		if (fm_is_equal(report->nodes[i].name, name)) return report->nodes[i];
-	return sum;
-}
-
-unsigned
-co_fleet_in_flight(const struct co_fleet *fleet, unsigned gate_count, const char *name)
-{
-	unsigned sum = 0;
-
-	for (unsigned i = 0; i < gate_count; i++)
-		sum += gate_traffic(&fleet->gates[i].report, name).in_flight;
-	return sum;
-}
-
-unsigned
-co_fleet_websockets(const struct co_fleet *fleet, unsigned gate_count, const char *name)
-{
-	unsigned sum = 0;
-
-	for (unsigned i = 0; i < gate_count; i++)
-		sum += gate_traffic(&fleet->gates[i].report, name).websockets;
 	return sum;
 }

@@ -9,6 +9,8 @@
 #include "base/mono.h"
 #include "wire/facts.h"
 
+#define CO_SESSIONS_MAX 3
+
 struct co_node {
 	bool connected, reported;
 	struct fm_mono heard;	/* last report */
@@ -18,10 +20,21 @@ struct co_node {
 	int64_t clock_off_ms;	    /* its clock minus ours, when they came */
 };
 
-struct co_gate {
-	bool connected, reported;
+/* One nginx. A gate has two while its binary is replaced, each with shared memory of its own. */
+struct co_session {
+	bool connected, reported; /* since it connected */
 	struct fm_mono heard;
 	struct fm_gate_report report;
+};
+
+/* What its sessions say together: the earliest voice, the sum of all counts; of those that are
+ * connected, or of the last ones that were. reported: every one of them has. */
+struct co_gate {
+	bool connected, reported;
+	unsigned session_count; /* connected */
+	struct fm_mono heard;
+	struct fm_gate_report report;
+	struct co_session sessions[CO_SESSIONS_MAX];
 };
 
 struct co_fleet {
@@ -34,15 +47,17 @@ void co_fleet_node_report(struct co_fleet *fleet, unsigned node,
 /* wall_ms: our clock. */
 void co_fleet_node_facts(struct co_fleet *fleet, unsigned node, const struct fm_node_facts *facts,
 			 int64_t wall_ms);
-void co_fleet_gate_report(struct co_fleet *fleet, unsigned gate,
+void co_fleet_gate_up(struct co_fleet *fleet, unsigned gate, unsigned session, struct fm_mono now);
+void co_fleet_gate_down(struct co_fleet *fleet, unsigned gate, unsigned session);
+void co_fleet_gate_report(struct co_fleet *fleet, unsigned gate, unsigned session,
 			  const struct fm_gate_report *report, struct fm_mono now);
 
 /* Has this peer said that it obeys this voice? A report of another voice proves nothing. */
 bool co_node_obeys(const struct co_node *node, struct fm_voice voice);
 bool co_gate_obeys(const struct co_gate *gate, struct fm_voice voice);
 
-/* Requests in flight and websockets on a node, over the gates; name NULL: on all nodes. */
-unsigned co_fleet_in_flight(const struct co_fleet *fleet, unsigned gate_count, const char *name);
-unsigned co_fleet_websockets(const struct co_fleet *fleet, unsigned gate_count, const char *name);
+/* Requests in flight, websockets and kept connections on a node, over the gates. */
+struct fm_node_traffic co_fleet_traffic(const struct co_fleet *fleet, unsigned gate_count,
+					const char *name);
 
 #endif

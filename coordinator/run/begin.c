@@ -114,6 +114,38 @@ make_run(struct co_core *core, struct co_state *draft, const struct co_order *or
 	draft->epoch++;
 }
 
+bool
+co_is_without(const struct co_run *run, const char *gate)
+{
+	for (unsigned i = 0; i < run->without_count; i++)
+		if (fm_is_equal(run->without[i], gate)) return true;
+	return false;
+}
+
+int
+co_take_without(struct co_core *core, struct co_run *run, unsigned count,
+		const char names[][FM_NAME_SIZE], struct fm_err *err)
+{
+	char known[FM_TEXT_SIZE] = "";
+	bool is_gate = false;
+
+	for (unsigned i = 0; i < core->config.gate_count; i++)
+		FM_APPEND(known, "%s%s", i == 0 ? "" : ", ", core->config.gates[i]);
+	for (unsigned i = 0; i < count; i++) {
+		is_gate = false;
+		for (unsigned k = 0; k < core->config.gate_count; k++)
+			is_gate |= fm_is_equal(core->config.gates[k], names[i]);
+		if (!is_gate)
+			return fm_fail(err, FM_ERR_REFUSED, 0,
+				       "there is no gate %s in this cluster, only %s; nothing was "
+				       "touched",
+				       names[i], known);
+		if (!co_is_without(run, names[i]) && run->without_count < FM_GATES_MAX)
+			FM_COPY(run->without[run->without_count++], names[i]);
+	}
+	return 0;
+}
+
 int
 co_begin(struct co_core *core, const struct co_order *order, struct fm_mono now, struct fm_err *err)
 {
@@ -129,6 +161,8 @@ co_begin(struct co_core *core, const struct co_order *order, struct fm_mono now,
 	draft = co_draft(core);
 	make_run(core, draft, order);
 	t = co_turn_of(core, draft);
+	if (co_take_without(core, &draft->run, order->without_count, order->without, err) != 0)
+		return -1;
 	if (procedure->prepare(&t, order, err) != 0) return -1;
 	core->procedure = procedure;
 	co_tell_event(core, "begin", "", order->args, 0);

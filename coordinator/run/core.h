@@ -24,6 +24,10 @@ struct co_core {
 	struct fm_mono now;
 	struct fm_mono step_began, job_moved;
 	struct fm_mono node_asked[FM_NODES_MAX], gate_asked[FM_GATES_MAX];
+	struct {
+		enum fm_gate_mode mode;
+		int64_t at;
+	} by_hand[FM_GATES_MAX]; /* what the journal was told of it */
 	struct fm_mono journal_retry; /* after a refused commit */
 	bool journal_refuses;
 	unsigned event_count;
@@ -60,6 +64,10 @@ void co_end_links(struct co_state *draft);
 int co_advance(struct co_core *core);
 int co_fail(struct co_core *core, const char *why);
 int co_turn_back(struct co_core *core, const char *back, const char *why);
+
+/* begin.c: the names into the run; -1: there is no such gate. */
+int co_take_without(struct co_core *core, struct co_run *run, unsigned count,
+		    const char names[][FM_NAME_SIZE], struct fm_err *err);
 
 /* tell.c: of the committed state, or of a draft. */
 void co_row_of(const struct co_core *core, const struct co_state *state, struct co_run_row *ret);

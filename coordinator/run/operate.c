@@ -157,6 +157,27 @@ co_note(struct co_core *core, const char *text, struct fm_mono now)
 }
 
 int
+co_leave_out(struct co_core *core, unsigned count, const char names[][FM_NAME_SIZE],
+	     const char *who, struct fm_mono now, struct fm_err *err)
+{
+	struct co_state *draft = co_draft(core);
+	char text[FM_TEXT_SIZE] = "goes on without";
+
+	core->now = now;
+	if (draft->run.state == CO_RUN_NONE || draft->run.state == CO_RUN_ENDED)
+		return fm_fail(err, FM_ERR_REFUSED, 0, "no run is on that could go on without a gate");
+	if (co_take_without(core, &draft->run, count, names, err) != 0) return -1;
+	for (unsigned i = 0; i < count; i++) FM_APPEND(text, " %s", names[i]);
+	FM_APPEND(text, ", said %s", fm_is_empty(who) ? "a person" : who);
+	co_tell_event(core, "note", draft->run.step, text, 0);
+	if (co_settle(core, NULL) != 0)
+		return fm_fail(err, FM_ERR_IO, 0,
+			       "the journal cannot be written; nothing has changed");
+	co_pump(core);
+	return 0;
+}
+
+int
 co_operate(struct co_core *core, enum co_verb verb, const char *who, struct fm_mono now,
 	   struct fm_err *err)
 {

@@ -126,6 +126,29 @@ co_on_node_report(struct co_core *core, unsigned node, const struct fm_agent_rep
 	co_pump(core);
 }
 
+/* What somebody did by hand on the gate's own host belongs into the journal, like every order. */
+static void
+note_override(struct co_core *core, unsigned gate)
+{
+	const struct fm_gate_report *report = &core->fleet.gates[gate].report;
+	char text[FM_TEXT_SIZE];
+
+	if (report->override == core->by_hand[gate].mode &&
+	    report->override_at == core->by_hand[gate].at)
+		return;
+	if (report->override == FM_GATE_NONE)
+		FM_FORMAT(text, "gate %s obeys the coordinator again: taken back by hand on its host",
+			  core->config.gates[gate]);
+	else
+		FM_FORMAT(text, "gate %s is %s by hand of %s on its host, whatever is asked of it",
+			  core->config.gates[gate], fm_gate_mode_name(report->override),
+			  report->override_by);
+	co_tell_event(core, "note", co_draft(core)->run.step, text, 0);
+	if (co_settle(core, NULL) != 0) return;
+	core->by_hand[gate].mode = report->override;
+	core->by_hand[gate].at = report->override_at;
+}
+
 void
 co_on_node_facts(struct co_core *core, unsigned node, const struct fm_node_facts *facts,
 		 struct fm_mono now)
@@ -136,31 +159,32 @@ co_on_node_facts(struct co_core *core, unsigned node, const struct fm_node_facts
 }
 
 void
-co_on_gate_up(struct co_core *core, unsigned gate, uint64_t epoch, struct fm_mono now)
+co_on_gate_up(struct co_core *core, unsigned gate, unsigned session, uint64_t epoch,
+	      struct fm_mono now)
 {
 	core->now = now;
-	core->fleet.gates[gate].connected = true;
-	core->fleet.gates[gate].heard = now;
+	co_fleet_gate_up(&core->fleet, gate, session, now);
 	move_past(core, epoch);
 	co_ask_again_gate(core, gate);
 	co_pump(core);
 }
 
 void
-co_on_gate_down(struct co_core *core, unsigned gate, struct fm_mono now)
+co_on_gate_down(struct co_core *core, unsigned gate, unsigned session, struct fm_mono now)
 {
 	core->now = now;
-	core->fleet.gates[gate].connected = false;
+	co_fleet_gate_down(&core->fleet, gate, session);
 	co_pump(core);
 }
 
 void
-co_on_gate_report(struct co_core *core, unsigned gate, const struct fm_gate_report *report,
-		  struct fm_mono now)
+co_on_gate_report(struct co_core *core, unsigned gate, unsigned session,
+		  const struct fm_gate_report *report, struct fm_mono now)
 {
 	core->now = now;
-	co_fleet_gate_report(&core->fleet, gate, report, now);
+	co_fleet_gate_report(&core->fleet, gate, session, report, now);
 	move_past(core, report->voice.epoch);
+	note_override(core, gate);
 	co_pump(core);
 }
 

@@ -45,6 +45,8 @@ struct co_order {
 	char to[FM_VERSION_SIZE];
 	char keep[FM_NAME_SIZE];
 	bool yes, no_backup, page;
+	unsigned without_count; /* gates that are away and not waited for */
+	char without[FM_GATES_MAX][FM_NAME_SIZE];
 	char message[FM_TEXT_SIZE]; /* for visitors */
 	int64_t back_at;	    /* unix seconds; 0: not known */
 	int64_t max_downtime_ms;    /* 0: no limit */
@@ -78,6 +80,9 @@ void co_core_free(struct co_core *core);
 /* A person's word. 0, or -1: refused; the text says what is true now. */
 int co_begin(struct co_core *core, const struct co_order *order, struct fm_mono now,
 	     struct fm_err *err);
+/* Leaves gates out of the run that is on, from here on. */
+int co_leave_out(struct co_core *core, unsigned count, const char names[][FM_NAME_SIZE],
+		 const char *who, struct fm_mono now, struct fm_err *err);
 int co_operate(struct co_core *core, enum co_verb verb, const char *who, struct fm_mono now,
 	       struct fm_err *err);
 
@@ -92,10 +97,12 @@ void co_on_node_report(struct co_core *core, unsigned node, const struct fm_agen
 /* What its agent told besides, at connect and when it changed. */
 void co_on_node_facts(struct co_core *core, unsigned node, const struct fm_node_facts *facts,
 		      struct fm_mono now);
-void co_on_gate_up(struct co_core *core, unsigned gate, uint64_t epoch, struct fm_mono now);
-void co_on_gate_down(struct co_core *core, unsigned gate, struct fm_mono now);
-void co_on_gate_report(struct co_core *core, unsigned gate, const struct fm_gate_report *report,
-		       struct fm_mono now);
+/* session: 0..CO_SESSIONS_MAX-1, one for each nginx that bears the gate's name. */
+void co_on_gate_up(struct co_core *core, unsigned gate, unsigned session, uint64_t epoch,
+		   struct fm_mono now);
+void co_on_gate_down(struct co_core *core, unsigned gate, unsigned session, struct fm_mono now);
+void co_on_gate_report(struct co_core *core, unsigned gate, unsigned session,
+		       const struct fm_gate_report *report, struct fm_mono now);
 void co_on_job_progress(struct co_core *core, const char *text, struct fm_mono now);
 void co_on_job(struct co_core *core, const struct co_job_result *result, struct fm_mono now);
 /* Time has passed. Returns when it wants to be called next (at most 1 s ahead). */

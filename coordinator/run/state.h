@@ -68,6 +68,8 @@ struct co_run {
 	char restore_point[FM_NAME_SIZE]; /* taken by this run, or to be restored by it */
 	char storage_node[FM_NAME_SIZE];  /* whose agent holds its storage */
 	bool verified;			  /* the restore point was proved */
+	unsigned without_count;		  /* gates that are not waited for while they are away */
+	char without[FM_GATES_MAX][FM_NAME_SIZE];
 	char who[FM_NAME_SIZE];
 	char args[CO_ARGS_SIZE];
 	char why[FM_TEXT_SIZE];					   /* what failed first */
@@ -96,6 +98,9 @@ struct co_state {
 	char node_names[FM_NODES_MAX][FM_NAME_SIZE];
 	struct fm_agent_ask nodes[FM_NODES_MAX]; /* last: a copy ends with the last node in use */
 };
+
+/* Is this gate left out of the run (--without)? */
+bool co_is_without(const struct co_run *run, const char *gate);
 
 /* Bytes of a state that are in use. */
 size_t co_state_size(const struct co_state *state);

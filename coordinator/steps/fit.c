@@ -39,7 +39,9 @@ gate_is_fit(const struct co_turn *t, unsigned i)
 	const struct co_gate *gate = &t->fleet->gates[i];
 
 	if (!gate->connected)
-		return co_say(t, CO_WAIT, "gate %s is not connected", t->config->gates[i]);
+		return co_is_without(&t->state->run, t->config->gates[i])
+			       ? CO_DONE
+			       : co_say_gate_away(t, i, t->state->run.args);
 	if (!co_gate_obeys(gate, t->state->gate.voice))
 		return co_say(t, CO_WAIT, "gate %s to answer", t->config->gates[i]);
 	if (!fm_is_empty(gate->report.error))

@@ -106,6 +106,38 @@ co_ask_undrain(struct co_turn *t, struct co_who who)
 	co_ask_open(t, who);
 }
 
+/* A gate that is away and left out is not waited for. One that is there is, always: it may be letting
+ * visitors in. */
+static bool
+is_left_out(const struct co_turn *t, unsigned gate)
+{
+	return !t->fleet->gates[gate].connected &&
+	       co_is_without(&t->state->run, t->config->gates[gate]);
+}
+
+enum co_verdict
+co_say_gate_away(const struct co_turn *t, unsigned gate, const char *command)
+{
+	const char *name = t->config->gates[gate];
+
+	return co_say(t, CO_WAIT,
+		      "gate %s, which is not connected and may be serving visitors. Bring it back (on "
+		      "its host: systemctl status nginx); or, if no visitor can come through it, type: "
+		      "fermata %s --without %s",
+		      name, command, name);
+}
+
+/* Held in another mode by hand on its own host: only there it can be taken back. */
+static enum co_verdict
+say_override(const struct co_turn *t, const struct fm_gate_report *report, const char *name)
+{
+	return co_say(t, CO_WAIT,
+		      "gate %s to be %s: it is %s by hand of %s. On its host, type: fermata gate "
+		      "resume --local",
+		      name, fm_gate_mode_name(t->state->gate.mode), fm_gate_mode_name(report->mode),
+		      report->override_by);
+}
+
 /* Has this gate the mode that is wanted, in every worker and on disk? */
 static enum co_verdict
 has_mode(const struct co_turn *t, struct co_who who)
@@ -113,15 +145,16 @@ has_mode(const struct co_turn *t, struct co_who who)
 	const struct co_gate *gate = &t->fleet->gates[who.i];
 	const char *name = t->config->gates[who.i];
 
-	if (!gate->connected) return co_say(t, CO_WAIT, "gate %s is not connected", name);
+	if (is_left_out(t, who.i)) return CO_DONE;
+	if (!gate->connected) return co_say_gate_away(t, who.i, "retry");
 	if (!fm_is_empty(gate->report.error))
 		return co_say(t, CO_WAIT, "gate %s: %s", name, gate->report.error);
 	if (!co_gate_obeys(gate, t->state->gate.voice))
 		return co_say(t, CO_WAIT, "gate %s to change its mode", name);
-	if (gate->report.mode != t->state->gate.mode)
-		return co_say(t, CO_WAIT, "gate %s to be %s", name,
-			      fm_gate_mode_name(t->state->gate.mode));
-	return CO_DONE;
+	if (gate->report.mode == t->state->gate.mode) return CO_DONE;
+	if (gate->report.override != FM_GATE_NONE) return say_override(t, &gate->report, name);
+	return co_say(t, CO_WAIT, "gate %s to be %s", name,
+		      fm_gate_mode_name(t->state->gate.mode));
 }
 
 enum co_verdict
@@ -148,10 +181,12 @@ co_is_drained(const struct co_turn *t, struct co_who who)
 	const struct fm_gate_report *report = &t->fleet->gates[who.i].report;
 	enum co_verdict verdict = has_mode(t, who);
 
-	if (verdict != CO_DONE) return verdict;
-	if (report->in_flight != 0 || report->websockets != 0)
-		return co_say(t, CO_WAIT, "%u requests and %u websockets at gate %s",
-			      report->in_flight, report->websockets, t->config->gates[who.i]);
+	if (verdict != CO_DONE || is_left_out(t, who.i)) return verdict;
+	if (report->in_flight != 0 || report->websockets != 0 || report->idle != 0)
+		return co_say(t, CO_WAIT,
+			      "%u requests, %u websockets and %u kept connections at gate %s",
+			      report->in_flight, report->websockets, report->idle,
+			      t->config->gates[who.i]);
 	return CO_DONE;
 }
 
@@ -161,13 +196,16 @@ node_is_drained(const struct co_turn *t, struct co_who who, const char *node)
 {
 	const struct fm_gate_report *report = &t->fleet->gates[who.i].report;
 
+	if (is_left_out(t, who.i)) return CO_DONE;
 	for (unsigned i = 0; i < report->node_count; i++) {
 		const struct fm_node_traffic *traffic = &report->nodes[i];
 
 		if (!fm_is_equal(traffic->name, node)) continue;
-		if (traffic->in_flight == 0 && traffic->websockets == 0) continue;
-		return co_say(t, CO_WAIT, "%u requests and %u websockets on %s at gate %s",
-			      traffic->in_flight, traffic->websockets, node,
+		if (traffic->in_flight == 0 && traffic->websockets == 0 && traffic->idle == 0)
+			continue;
+		return co_say(t, CO_WAIT,
+			      "%u requests, %u websockets and %u kept connections on %s at gate %s",
+			      traffic->in_flight, traffic->websockets, traffic->idle, node,
 			      t->config->gates[who.i]);
 	}
 	return CO_DONE;

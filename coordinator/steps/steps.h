@@ -55,6 +55,8 @@ co_prepare_fn co_prepare, co_prepare_startup, co_prepare_upgrade, co_prepare_rol
 /* Helpers of these files: fills t->why and returns the verdict. */
 enum co_verdict co_say(const struct co_turn *t, enum co_verdict verdict, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/* What is said of a gate that is not connected: how to go on with this command. Returns CO_WAIT. */
+enum co_verdict co_say_gate_away(const struct co_turn *t, unsigned gate, const char *command);
 /* A new try of a start, or of a restore, has a number that no earlier one had. */
 uint64_t co_serial_of(const struct co_run *run);
 const char *co_node_name(const struct co_turn *t, unsigned node);

@@ -120,7 +120,7 @@ struct fm_gate_ask {
 
 struct fm_node_traffic {
 	char name[FM_NAME_SIZE];
-	uint32_t in_flight, websockets;
+	uint32_t in_flight, websockets, idle;
 };
 
 struct fm_gate_report {
@@ -131,9 +131,13 @@ struct fm_gate_report {
 	char drained[FM_NODES_MAX][FM_NAME_SIZE];
 	unsigned node_count;
 	struct fm_node_traffic nodes[FM_NODES_MAX];
-	uint32_t in_flight, websockets, workers, bypassed, tabs;
+	uint32_t in_flight, websockets, idle, workers, generations, bypassed, tabs;
 	uint64_t passed, refused;
 	char error[FM_TEXT_SIZE];
+	enum fm_gate_mode override;
+	int64_t override_at;
+	char override_by[FM_NAME_SIZE];
+	bool waiting;
 };
 
 #endif

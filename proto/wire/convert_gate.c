@@ -54,6 +54,7 @@ fill_nodes(struct fm_gate_report *r, Fermata__NodeTraffic *nodes, Fermata__NodeT
 		nodes[i].name = fm_field_clean(r->nodes[i].name);
 		nodes[i].in_flight = r->nodes[i].in_flight;
 		nodes[i].websockets = r->nodes[i].websockets;
+		nodes[i].idle = r->nodes[i].idle;
 		list[i] = &nodes[i];
 	}
 }
@@ -85,6 +86,12 @@ fm_gate_report_pack(const struct fm_gate_report *report, size_t *ret_size)
 	msg.refused = r.refused;
 	msg.bypassed = r.bypassed;
 	msg.error = fm_field_clean(r.error);
+	msg.generations = r.generations;
+	msg.idle = r.idle;
+	msg.override = (Fermata__GateMode)r.override;
+	msg.override_at = r.override_at;
+	msg.override_by = fm_field_clean(r.override_by);
+	msg.waiting = r.waiting;
 	envelope.body_case = FERMATA__ENVELOPE__BODY_GATE_REPORT;
 	envelope.gate_report = &msg;
 	return fm_frame_pack(&envelope, ret_size);
@@ -135,6 +142,7 @@ take_nodes(const struct Fermata__GateReport *msg, struct fm_gate_report *ret, st
 			return -1;
 		node->in_flight = msg->nodes[i]->in_flight;
 		node->websockets = msg->nodes[i]->websockets;
+		node->idle = msg->nodes[i]->idle;
 	}
 	return 0;
 }
@@ -145,7 +153,9 @@ fm_gate_report_from(const struct Fermata__GateReport *msg, struct fm_gate_report
 {
 	memset(ret, 0, sizeof *ret);
 	if (fm_field_enum((int)msg->mode, FM_GATE_PINNED + 1, "mode", err) < 0 ||
-	    NAME(pinned) < 0 || DRAINED() < 0 || take_nodes(msg, ret, err) < 0 || TEXT(error) < 0)
+	    fm_field_enum((int)msg->override, FM_GATE_PINNED + 1, "override", err) < 0 ||
+	    NAME(pinned) < 0 || DRAINED() < 0 || take_nodes(msg, ret, err) < 0 || TEXT(error) < 0 ||
+	    NAME(override_by) < 0)
 		return fm_wrap(err, "GATE_REPORT");
 	ret->voice = (struct fm_voice){ msg->epoch, msg->seq };
 	ret->mode = (enum fm_gate_mode)msg->mode;
@@ -155,6 +165,11 @@ fm_gate_report_from(const struct Fermata__GateReport *msg, struct fm_gate_report
 	ret->workers = msg->workers;
 	ret->bypassed = msg->bypassed;
 	ret->tabs = msg->tabs;
+	ret->generations = msg->generations;
+	ret->idle = msg->idle;
+	ret->override = (enum fm_gate_mode)msg->override;
+	ret->override_at = msg->override_at;
+	ret->waiting = msg->waiting;
 	ret->passed = msg->passed;
 	ret->refused = msg->refused;
 	return 0;

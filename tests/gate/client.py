@@ -87,11 +87,11 @@ class Load:
 
 
 class WebSocket:
-    def __init__(self, port, **headers):
+    def __init__(self, port, path="/ws", **headers):
         self.sock = socket.create_connection(("127.0.0.1", port), 20)
         key = base64.b64encode(os.urandom(16)).decode()
         more = "".join(f"{k}: {v}\r\n" for k, v in headers.items())
-        self.sock.sendall(("GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+        self.sock.sendall((f"GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
                            f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\n{more}"
                            "Sec-WebSocket-Version: 13\r\n\r\n").encode())
         head = b""

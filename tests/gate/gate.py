@@ -83,6 +83,7 @@ http {{
     fermata_zone fermata:512k;
     fermata_state state;
     {coordinator}
+    fermata_start_wait {start_wait};
     {default}
 
     upstream app {{
@@ -132,7 +133,7 @@ class Gate:
             module=module(), workers=4,
             # nginx hands nothing down to a new binary but what it is told to
             env="env LD_PRELOAD; env ASAN_OPTIONS; env UBSAN_OPTIONS;" if ASAN else "",
-            level="notice", events="", default="", balancer="",
+            level="notice", events="", default="", start_wait="0", balancer="",
             keepalive="keepalive 16;", http="", location="", server="", listen="", port=self.port,
             servers=" ".join(f"server {a};" for a in addresses.values()),
             nodes=" ".join(f"{n}={a}" for n, a in addresses.items()),

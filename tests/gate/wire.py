@@ -10,7 +10,7 @@ ROLE_GATE = 2
 HELLO, WELCOME, HEARTBEAT, GOODBYE, GATE_ASK, GATE_REPORT = 1, 2, 3, 4, 20, 21
 
 # field number -> (name, kind); a kind in brackets is repeated, a dict is a message
-TRAFFIC = {1: ("name", str), 2: ("in_flight", int), 3: ("websockets", int)}
+TRAFFIC = {1: ("name", str), 2: ("in_flight", int), 3: ("websockets", int), 4: ("idle", int)}
 BYPASS = {1: ("key", bytes), 2: ("node", str), 3: ("shut", int)}
 SCHEMA = {
     HELLO: {1: ("major", int), 2: ("minor", int), 3: ("role", int), 4: ("name", str),
@@ -26,7 +26,9 @@ SCHEMA = {
     GATE_REPORT: {1: ("epoch", int), 2: ("seq", int), 3: ("mode", int), 4: ("pinned", str),
                   5: ("drained", [str]), 6: ("nodes", [TRAFFIC]), 7: ("in_flight", int),
                   8: ("websockets", int), 9: ("workers", int), 10: ("passed", int),
-                  11: ("refused", int), 12: ("error", str), 13: ("tabs", int), 15: ("bypassed", int)},
+                  11: ("refused", int), 12: ("error", str), 13: ("tabs", int), 15: ("bypassed", int),
+                  18: ("generations", int), 19: ("idle", int), 20: ("override", int),
+                  21: ("override_at", int), 22: ("override_by", str), 23: ("waiting", int)},
 }
 
 

@@ -9,39 +9,48 @@ _fermata()
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return ;;
 	--to|--max-downtime|--keep|--message|--until|--ttl|--url|--last|--after|--dir|--days|--timeout) return ;;
+	--to|--without|--max-downtime|--keep|--message|--until|--last|--after|--state|--dir|--days|--timeout) return ;;
 	esac
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-		case "$typed" in ""|plan|help|maintenance|page|config|cert) [[ $word == -* ]] || typed="${typed:+$typed }$word" ;;
+		case "$typed" in ""|plan|help|maintenance|page|gate|config|cert) [[ $word == -* ]] || typed="${typed:+$typed }$word" ;;
 		esac
 		typed="${typed#plan }"
 		typed="${typed#help }"
 	done
 	case "$typed" in
 	"") words=" status plan startup stop restart upgrade maintenance page bypass approve reject pause resume retry abort rollback runs show attach doctor config cert completion help" ;;
+	"") words=" status plan startup stop restart upgrade maintenance page approve reject pause resume retry abort rollback runs show attach doctor gate config cert completion help" ;;
 	"status") words=" --watch" ;;
 	"plan") words=" startup stop restart upgrade maintenance page rollback" ;;
-	"startup") words=" --to --detach" ;;
-	"stop") words=" --detach" ;;
-	"restart") words=" --detach" ;;
-	"upgrade") words=" --to --yes --no-backup --detach --max-downtime" ;;
+	"startup") words=" --to --detach --without" ;;
+	"stop") words=" --detach --without" ;;
+	"restart") words=" --detach --without" ;;
+	"upgrade") words=" --to --yes --no-backup --detach --max-downtime --without" ;;
 	"maintenance") words=" begin end" ;;
-	"maintenance begin") words=" --keep --page --detach" ;;
-	"maintenance end") words=" --detach" ;;
+	"maintenance begin") words=" --keep --page --detach --without" ;;
+	"maintenance end") words=" --detach --without" ;;
 	"page") words=" on off" ;;
 	"page on") words=" --message --until --detach" ;;
 	"page off") words=" --detach" ;;
 	"bypass") words=" --ttl --url" ;;
+	"page on") words=" --message --until --detach --without" ;;
+	"page off") words=" --detach --without" ;;
 	"approve") words="" ;;
 	"reject") words="" ;;
 	"pause") words="" ;;
 	"resume") words=" --detach" ;;
-	"retry") words=" --detach" ;;
+	"retry") words=" --detach --without" ;;
 	"abort") words=" --detach" ;;
-	"rollback") words=" --yes --detach" ;;
+	"rollback") words=" --yes --detach --without" ;;
 	"runs") words=" --last" ;;
 	"show") words="" ;;
 	"attach") words=" --after" ;;
 	"doctor") words="" ;;
+	"gate") words=" close open resume status" ;;
+	"gate close") words=" --local --force --state" ;;
+	"gate open") words=" --local --force --state" ;;
+	"gate resume") words=" --local --state" ;;
+	"gate status") words=" --local --state" ;;
 	"config") words=" check show" ;;
 	"config check") words="" ;;
 	"config show") words="" ;;
@@ -51,6 +60,7 @@ _fermata()
 	"cert list") words=" --dir" ;;
 	"completion") words="" ;;
 	"help") words=" status plan startup stop restart upgrade maintenance page bypass approve reject pause resume retry abort rollback runs show attach doctor config cert completion help" ;;
+	"help") words=" status plan startup stop restart upgrade maintenance page approve reject pause resume retry abort rollback runs show attach doctor gate config cert completion help" ;;
 	esac
 	if [[ $typed == "config check" && $current != -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")

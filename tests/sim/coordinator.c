@@ -209,7 +209,7 @@ sim_co_event(struct sim_world *w, const struct sim_event *event)
 	else if (event->kind == SIM_EV_REPORT && w->nodes[event->who].up)
 		co_on_node_report(w->core, event->who, event->data, now_of(w));
 	else if (event->kind == SIM_EV_GATE_REPORT && w->gates[event->who].up)
-		co_on_gate_report(w->core, event->who, event->data, now_of(w));
+		co_on_gate_report(w->core, event->who, 0, event->data, now_of(w));
 }
 
 /* The person at the CLI: approves, ends what is held, resumes what is paused, and where the run halts

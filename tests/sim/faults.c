@@ -99,7 +99,17 @@ fire_link(struct sim_world *w, const struct sim_fault *f)
 		event_in(w, 3000, SIM_EV_LOST, n->index, 0);
 		event_in(w, lasts, SIM_EV_LINK, n->index, 0);
 		return;
+	case SIM_GATE_BACK:
+		if (w->gates[SIM_GATES - 1].dead)
+			event_in(w, 0, SIM_EV_GATE_START, SIM_GATES - 1, 0);
+		return;
+	case SIM_GATE_CLOSED_BY_HAND:
+		event_in(w, 0, SIM_EV_GATE_RESUME, g->index, 1);
+		event_in(w, lasts, SIM_EV_GATE_RESUME, g->index, 0);
+		return;
 	case SIM_GATE_RESTART:
+		g->dead = true;
+		/* fall through */
 	case SIM_GATE_CUT_SHORT:
 	case SIM_GATE_CUT_LONG:
 		g->link = false;

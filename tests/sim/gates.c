@@ -14,6 +14,17 @@ sim_gate_setup(struct sim_world *w, unsigned i)
 	w->gates[i].mode = FM_GATE_CLOSED;
 }
 
+/* fermata_start_wait */
+#define WAIT_MS 3000
+
+enum fm_gate_mode
+sim_gate_mode(const struct sim_gate *g)
+{
+	if (g->dead) return FM_GATE_CLOSED;
+	if (g->by_hand != FM_GATE_NONE) return g->by_hand;
+	return g->waiting ? FM_GATE_CLOSED : g->mode;
+}
+
 static void
 send_report(struct sim_world *w, unsigned i)
 {
@@ -23,7 +34,10 @@ send_report(struct sim_world *w, unsigned i)
 	if (!g->up || !g->link) return;
 	report = fm_new(struct fm_gate_report, 1);
 	report->voice = g->ask.voice;
-	report->mode = g->mode;
+	report->mode = sim_gate_mode(g);
+	report->waiting = g->waiting;
+	report->override = g->by_hand;
+	report->override_at = g->by_hand == FM_GATE_NONE ? 0 : 1;
 	FM_COPY(report->pinned, g->ask.pinned);
 	report->in_flight = g->in_flight;
 	report->websockets = g->websockets;
@@ -43,10 +57,10 @@ sim_gate_link(struct sim_world *w, unsigned i, bool up)
 	if (g->up == up || w->core == NULL) return;
 	g->up = up;
 	if (up) {
-		co_on_gate_up(w->core, i, g->ask.voice.epoch, (struct fm_mono){ w->now });
+		co_on_gate_up(w->core, i, 0, g->ask.voice.epoch, (struct fm_mono){ w->now });
 		send_report(w, i);
 	} else {
-		co_on_gate_down(w->core, i, (struct fm_mono){ w->now });
+		co_on_gate_down(w->core, i, 0, (struct fm_mono){ w->now });
 	}
 }
 
@@ -61,6 +75,7 @@ obey(struct sim_world *w, unsigned i, const struct fm_gate_ask *ask)
 	}
 	if (fm_voice_compare(ask->voice, g->highest) < 0)
 		sim_violate(w, "I5: gate%u obeys a lower voice", i + 1);
+	g->waiting = g->untold = false;
 	g->highest = ask->voice;
 	g->ask = *ask;
 	if (ask->mode != FM_GATE_NONE && ask->mode != g->mode) {
@@ -91,10 +106,29 @@ sim_gate_event(struct sim_world *w, const struct sim_event *event)
 	case SIM_EV_GATE_START:
 		/* nginx came back: zone from the state file, no request in flight. */
 		g->in_flight = g->websockets = 0;
+		g->dead = false;
+		g->waiting = g->mode != FM_GATE_CLOSED;
 		g->link = true;
+		g->life++;
+		sim_later(w, WAIT_MS,
+			  (struct sim_event){ .kind = SIM_EV_GATE_WAITED,
+					      .who = event->who,
+					      .life = g->life });
 		sim_gate_link(w, event->who, true);
 		return;
+	case SIM_EV_GATE_WAITED:
+		if (event->life != g->life || !g->waiting) return;
+		g->waiting = false;
+		g->untold = true;
+		send_report(w, event->who);
+		return;
+	case SIM_EV_GATE_RESUME:
+		/* value 1: closed by hand, else taken back. */
+		g->by_hand = event->value == 1 ? FM_GATE_CLOSED : FM_GATE_NONE;
+		send_report(w, event->who);
+		return;
 	case SIM_EV_GATE_LINK:
+		if (g->dead) return;
 		g->link = true;
 		sim_gate_link(w, event->who, true);
 		return;
@@ -124,8 +158,10 @@ sim_visitors(struct sim_world *w)
 		for (unsigned k = 0; k < SIM_NODES; k++) {
 			const struct sim_app *app = &w->nodes[k].app;
 
-			if (g->mode != FM_GATE_OPEN && g->mode != FM_GATE_PINNED) continue;
-			if (g->mode == FM_GATE_PINNED &&
+			enum fm_gate_mode mode = sim_gate_mode(g);
+
+			if (mode != FM_GATE_OPEN && mode != FM_GATE_PINNED) continue;
+			if (mode == FM_GATE_PINNED &&
 			    !fm_is_equal(g->ask.pinned, w->config.nodes[k]))
 				continue;
 			if (is_drained(g, w->config.nodes[k]) || app->phase != SIM_READY) continue;

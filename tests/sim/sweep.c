@@ -28,11 +28,13 @@ static const struct variant {
 	{ "upgrade-first", { .procedure = "upgrade", .open_first = true } },
 	{ "upgrade-approve", { .procedure = "upgrade", .approve = true } },
 	{ "upgrade-no-backup", { .procedure = "upgrade", .no_backup = true } },
+	{ "upgrade-without", { .procedure = "upgrade", .without = true } },
 	{ "rollback", { .procedure = "rollback" } },
 	{ "maintenance", { .procedure = "maintenance" } },
 	{ "maintenance-page", { .procedure = "maintenance", .page = true } },
 	{ "restart", { .procedure = "restart" } },
 	{ "stop", { .procedure = "stop" } },
+	{ "stop-without", { .procedure = "stop", .without = true } },
 	{ "page-on", { .procedure = "page on" } },
 	{ "page-off", { .procedure = "page off" } },
 };

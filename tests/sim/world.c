@@ -106,6 +106,8 @@ set_up(struct sim_world *w, const struct sim_plan *plan)
 		stand_up(w, &upgraded);
 	else if (!plan->empty)
 		stand_up(w, &served);
+	w->gates[SIM_GATES - 1].dead = plan->without;
+	w->gates[SIM_GATES - 1].link = !plan->without;
 }
 
 static void
@@ -119,6 +121,8 @@ begin(struct sim_world *w)
 	FM_COPY(order.procedure, w->plan.procedure);
 	FM_COPY(order.to, fm_is_equal(w->plan.procedure, "upgrade") ? SIM_NEW : "");
 	FM_COPY(order.args, w->plan.procedure);
+	order.without_count = w->plan.without ? 1 : 0;
+	FM_COPY(order.without[0], w->config.gates[SIM_GATES - 1]);
 	if (w->core == NULL || w->state.last_run >= w->run) return;
 	(void)co_begin(w->core, &order, (struct fm_mono){ w->now }, NULL);
 }
@@ -172,6 +176,8 @@ dispatch(struct sim_world *w, const struct sim_event *event)
 	case SIM_EV_GATE_START:
 	case SIM_EV_GATE_LINK:
 	case SIM_EV_GATE_LOST:
+	case SIM_EV_GATE_WAITED:
+	case SIM_EV_GATE_RESUME:
 	case SIM_EV_TRAFFIC:
 		sim_gate_event(w, event);
 		return;

@@ -46,6 +46,8 @@
 	X(GATE_CUT_LONG, SIM_GATES, 4000000)                                            \
 	X(GATE_DOUBLE_ASK, SIM_GATES, 25000)                                            \
 	X(GATE_LOSE_ASK, SIM_GATES, 0)                                                  \
+	X(GATE_BACK, 1, 0)	   /* the one that was away from the beginning */       \
+	X(GATE_CLOSED_BY_HAND, SIM_GATES, 8000)                                         \
 	X(JOB_FAILS, 1, 0)                                                              \
 	X(JOB_FAILS_AFTER, 1, 0) /* carried out, and told as failed */                  \
 	X(JOB_HANGS, 1, 0)                                                              \
@@ -84,6 +86,7 @@ struct sim_fault {
 struct sim_plan {
 	const char *procedure;
 	bool open_first, no_backup, approve, page;
+	bool without; /* the second gate is away, and left out */
 	bool empty; /* startup on an empty database; else the cluster serves */
 	unsigned fault_count;
 	struct sim_fault faults[SIM_FAULTS];
@@ -134,6 +137,10 @@ struct sim_node {
 struct sim_gate {
 	unsigned index, life;
 	bool link, up, lose_ask, double_ask;
+	bool dead;    /* no nginx: nobody is served */
+	bool waiting; /* just started: the page until it is told */
+	bool untold;  /* waited in vain: goes by its file */
+	enum fm_gate_mode by_hand;
 	enum fm_gate_mode mode;
 	struct fm_gate_ask ask; /* on disk */
 	struct fm_voice highest;
@@ -230,6 +237,8 @@ enum sim_kind {
 	SIM_EV_GATE_LINK,
 	SIM_EV_LOST,
 	SIM_EV_GATE_LOST,
+	SIM_EV_GATE_WAITED,
+	SIM_EV_GATE_RESUME,
 	SIM_EV_DB_BACK,
 	SIM_EV_DB_MOVES,
 	SIM_EV_VISITORS,
@@ -273,6 +282,7 @@ bool sim_app_is_alive(const struct sim_app *app);
 void sim_gate_setup(struct sim_world *world, unsigned i); /* gates.c */
 void sim_gate_event(struct sim_world *world, const struct sim_event *event);
 void sim_gate_link(struct sim_world *world, unsigned i, bool up);
+enum fm_gate_mode sim_gate_mode(const struct sim_gate *gate); /* what visitors meet */
 void sim_visitors(struct sim_world *world);
 
 void sim_job(struct sim_world *world, const struct co_job_order *order); /* store.c */

@@ -108,7 +108,7 @@ run_world_restart(struct run_world *w)
 	if (w->core == NULL) return;
 	co_on_node_up(w->core, 0, 0, w->now);
 	co_on_node_up(w->core, 1, 0, w->now);
-	co_on_gate_up(w->core, 0, 0, w->now);
+	co_on_gate_up(w->core, 0, 0, 0, w->now);
 }
 
 static void
@@ -145,7 +145,7 @@ run_world_obey(struct run_world *w)
 	for (unsigned i = 0; i < w->config.node_count; i++) obey_node(w, i);
 	report.voice = co_core_state(w->core)->gate.voice;
 	report.mode = co_core_state(w->core)->gate.mode;
-	co_on_gate_report(w->core, 0, &report, w->now);
+	co_on_gate_report(w->core, 0, 0, &report, w->now);
 	if (w->job_answers && co_core_job(w->core)->running) co_on_job(w->core, &w->result, w->now);
 }
 

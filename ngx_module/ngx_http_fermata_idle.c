@@ -1,0 +1,131 @@
+
+/*
+ * Kept connections to nodes that no request uses: they are closed where the
+ * node is denied, as they keep its server from ending, and counted elsewhere.
+ * Like all that is under way they are counted while the gate is not open.
+ */
+
+
+#include "ngx_http_fermata_module.h"
+
+
+/* How old the counts may be. */
+#define NGX_HTTP_FERMATA_IDLE_MS  1000
+
+
+static ngx_int_t ngx_http_fermata_idle_node(ngx_connection_t *c,
+    ngx_http_fermata_main_conf_t *mcf, uint64_t word, ngx_uint_t *denied);
+
+
+static ngx_msec_t  ngx_http_fermata_idle_at;
+
+
+void
+ngx_http_fermata_look_idle(ngx_http_fermata_main_conf_t *mcf,
+    ngx_uint_t changed)
+{
+    uint64_t           word;
+    uint32_t           idle[NGX_HTTP_FERMATA_NODES];
+    ngx_int_t          node;
+    ngx_uint_t         i, denied;
+    ngx_connection_t  *c;
+
+    word = mcf->sh->word;
+
+    if (!changed
+        && ngx_current_msec - ngx_http_fermata_idle_at
+           < NGX_HTTP_FERMATA_IDLE_MS)
+    {
+        return;
+    }
+
+    ngx_http_fermata_idle_at = ngx_current_msec;
+    ngx_memzero(idle, sizeof(idle));
+
+    c = ngx_cycle->connections;
+
+    for (i = 0;
+         i < ngx_cycle->connection_n && word != FM_GATE_WORD_OPEN;
+         i++)
+    {
+
+        /* a visitor's has a listening socket */
+
+        if (c[i].fd == (ngx_socket_t) -1 || !c[i].idle || c[i].listening) {
+            continue;
+        }
+
+        node = ngx_http_fermata_idle_node(&c[i], mcf, word, &denied);
+
+        if (node == FM_GATE_NO_NODE) {
+            continue;
+        }
+
+        if (denied) {
+
+            /* the way of ngx_close_idle_connections() */
+
+            c[i].close = 1;
+            c[i].read->handler(c[i].read);
+            continue;
+        }
+
+        idle[node]++;
+    }
+
+    for (i = 0; i < NGX_HTTP_FERMATA_NODES; i++) {
+        ngx_http_fermata_slot->idle[i] = idle[i];
+    }
+}
+
+
+/* The node at the other end; *denied: nothing may be kept to it now. */
+
+static ngx_int_t
+ngx_http_fermata_idle_node(ngx_connection_t *c,
+    ngx_http_fermata_main_conf_t *mcf, uint64_t word, ngx_uint_t *denied)
+{
+    socklen_t                      len;
+    ngx_int_t                      found;
+    ngx_uint_t                     i, j;
+    ngx_sockaddr_t                 sa;
+    ngx_http_fermata_node_t       *node;
+    ngx_http_fermata_srv_conf_t  **ucfp;
+
+    len = sizeof(ngx_sockaddr_t);
+    found = FM_GATE_NO_NODE;
+    *denied = 0;
+
+    if (getpeername(c->fd, &sa.sockaddr, &len) == -1) {
+        return found;
+    }
+
+    ucfp = mcf->upstreams.elts;
+
+    for (i = 0; i < mcf->upstreams.nelts; i++) {
+        node = ucfp[i]->nodes->elts;
+
+        for (j = 0; j < ucfp[i]->nodes->nelts; j++) {
+
+            if (ngx_cmp_sockaddr(&sa.sockaddr, len, node[j].addr.sockaddr,
+                                 node[j].addr.socklen, 1)
+                != NGX_OK)
+            {
+                continue;
+            }
+
+            found = node[j].index;
+
+            /* one address may be a node of two names: one denied is enough */
+
+            if (fm_gate_word_mode(word) == FM_GATE_CLOSED
+                || !fm_gate_may_use(word, (int) found))
+            {
+                *denied = 1;
+                return found;
+            }
+        }
+    }
+
+    return found;
+}

@@ -1,0 +1,91 @@
+
+/*
+ * fermata_start_wait: what a gate does between its start and the first word of
+ * a coordinator.
+ */
+
+
+#include "ngx_http_fermata_client.h"
+
+
+/*
+ * While this nginx was away the cluster may have been closed, or be in the
+ * middle of an upgrade: what the file says is not to be believed before the
+ * coordinator had a chance to say otherwise.  A new binary beside the old one
+ * was not away.
+ */
+
+void
+ngx_http_fermata_begin_wait(ngx_http_fermata_main_conf_t *mcf,
+    const struct fm_gate_ask *ask, ngx_log_t *log)
+{
+    if (mcf->coordinators == NULL || mcf->start_wait == 0 || ngx_inherited
+        || ask->mode == FM_GATE_CLOSED)
+    {
+        return;
+    }
+
+    mcf->sh->waiting = 1;
+
+    ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                  "fermata: the page until a coordinator has said what is "
+                  "wanted now, for %M ms at most", mcf->start_wait);
+}
+
+
+/* The newest ask is known, or is waited for no longer. */
+
+void
+ngx_http_fermata_told(ngx_http_fermata_main_conf_t *mcf)
+{
+    ngx_http_fermata_shctx_t  *sh;
+
+    sh = mcf->sh;
+
+    if (!sh->waiting) {
+        return;
+    }
+
+    ngx_shmtx_lock(&mcf->shpool->mutex);
+
+    sh->waiting = 0;
+    ngx_http_fermata_reckon(sh);
+
+    ngx_shmtx_unlock(&mcf->shpool->mutex);
+}
+
+
+/*
+ * A gate that has just started has waited long enough.  What it was told and
+ * could not write down is not forgotten over that.
+ */
+
+void
+ngx_http_fermata_wait_look(ngx_http_fermata_line_t *line)
+{
+    ngx_msec_t                 until;
+    ngx_http_fermata_shctx_t  *sh;
+
+    sh = line->mcf->sh;
+
+    if (!sh->waiting) {
+        return;
+    }
+
+    if (sh->wait_until == 0) {
+        until = ngx_current_msec + line->mcf->start_wait;
+        sh->wait_until = until ? until : 1;
+    }
+
+    if (line->is_pending
+        || (ngx_msec_int_t) (ngx_current_msec - sh->wait_until) < 0)
+    {
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                  "fermata: no word from a coordinator, %uL.%uL is in force "
+                  "again", sh->taken.voice.epoch, sh->taken.voice.seq);
+
+    ngx_http_fermata_told(line->mcf);
+}
