@@ -8,8 +8,7 @@ _fermata()
 	--socket)
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return ;;
-	--to|--max-downtime|--keep|--message|--until|--ttl|--url|--last|--after|--dir|--days|--timeout) return ;;
-	--to|--without|--max-downtime|--keep|--message|--until|--last|--after|--state|--dir|--days|--timeout) return ;;
+	--to|--without|--max-downtime|--keep|--message|--until|--ttl|--url|--last|--after|--state|--dir|--days|--timeout) return ;;
 	esac
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
 		case "$typed" in ""|plan|help|maintenance|page|gate|config|cert) [[ $word == -* ]] || typed="${typed:+$typed }$word" ;;
@@ -18,8 +17,7 @@ _fermata()
 		typed="${typed#help }"
 	done
 	case "$typed" in
-	"") words=" status plan startup stop restart upgrade maintenance page bypass approve reject pause resume retry abort rollback runs show attach doctor config cert completion help" ;;
-	"") words=" status plan startup stop restart upgrade maintenance page approve reject pause resume retry abort rollback runs show attach doctor gate config cert completion help" ;;
+	"") words=" status plan startup stop restart upgrade maintenance page bypass approve reject pause resume retry abort rollback runs show attach doctor gate config cert completion help" ;;
 	"status") words=" --watch" ;;
 	"plan") words=" startup stop restart upgrade maintenance page rollback" ;;
 	"startup") words=" --to --detach --without" ;;
@@ -30,11 +28,9 @@ _fermata()
 	"maintenance begin") words=" --keep --page --detach --without" ;;
 	"maintenance end") words=" --detach --without" ;;
 	"page") words=" on off" ;;
-	"page on") words=" --message --until --detach" ;;
-	"page off") words=" --detach" ;;
-	"bypass") words=" --ttl --url" ;;
 	"page on") words=" --message --until --detach --without" ;;
 	"page off") words=" --detach --without" ;;
+	"bypass") words=" --ttl --url" ;;
 	"approve") words="" ;;
 	"reject") words="" ;;
 	"pause") words="" ;;
@@ -59,8 +55,7 @@ _fermata()
 	"cert issue") words=" --days --dir" ;;
 	"cert list") words=" --dir" ;;
 	"completion") words="" ;;
-	"help") words=" status plan startup stop restart upgrade maintenance page bypass approve reject pause resume retry abort rollback runs show attach doctor config cert completion help" ;;
-	"help") words=" status plan startup stop restart upgrade maintenance page approve reject pause resume retry abort rollback runs show attach doctor gate config cert completion help" ;;
+	"help") words=" status plan startup stop restart upgrade maintenance page bypass approve reject pause resume retry abort rollback runs show attach doctor gate config cert completion help" ;;
 	esac
 	if [[ $typed == "config check" && $current != -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
