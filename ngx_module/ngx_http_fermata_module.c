@@ -10,8 +10,6 @@
 static ngx_int_t ngx_http_fermata_handler(ngx_http_request_t *r);
 static NGX_HTTP_FERMATA_SLOW ngx_int_t ngx_http_fermata_decide(
     ngx_http_request_t *r, ngx_http_fermata_loc_conf_t *lcf, uint64_t word);
-static NGX_HTTP_FERMATA_SLOW ngx_int_t ngx_http_fermata_admit(
-    ngx_http_request_t *r, ngx_uint_t bypassed);
 static void *ngx_http_fermata_create_main_conf(ngx_conf_t *cf);
 static char *ngx_http_fermata_init_main_conf(ngx_conf_t *cf, void *conf);
 static void *ngx_http_fermata_create_srv_conf(ngx_conf_t *cf);
@@ -300,38 +298,6 @@ ngx_http_fermata_decide(ngx_http_request_t *r,
     return ngx_http_fermata_page_send(r, verdict == FM_GATE_REFUSE
                                          ? NGX_HTTP_FERMATA_JSON
                                          : NGX_HTTP_FERMATA_HTML);
-}
-
-
-/* In flight from here on: the body may take long, and so may the access. */
-
-static ngx_int_t
-ngx_http_fermata_admit(ngx_http_request_t *r, ngx_uint_t bypassed)
-{
-    ngx_http_fermata_ctx_t  *ctx;
-
-    ctx = ngx_http_fermata_get_ctx(r);
-    if (ctx == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (ctx->counted) {
-        return NGX_DECLINED;
-    }
-
-    ctx->change = ngx_http_fermata_sh->change;
-    ctx->bypassed = bypassed;
-    ctx->exempt = bypassed;
-    ctx->counted = 1;
-
-    ngx_http_fermata_slot->in_flight++;
-    ngx_http_fermata_slot->passed++;
-
-    if (bypassed) {
-        ngx_http_fermata_slot->bypassed++;
-    }
-
-    return NGX_DECLINED;
 }
 
 

@@ -314,6 +314,8 @@ ngx_int_t ngx_http_fermata_page_filter_init(ngx_conf_t *cf);
 /* rides: ngx_http_fermata_ride.c */
 
 ngx_http_fermata_ctx_t *ngx_http_fermata_get_ctx(ngx_http_request_t *r);
+NGX_HTTP_FERMATA_SLOW ngx_int_t ngx_http_fermata_admit(ngx_http_request_t *r,
+    ngx_uint_t bypassed);
 ngx_int_t ngx_http_fermata_board(ngx_http_request_t *r);
 void ngx_http_fermata_upgraded(ngx_http_fermata_ctx_t *ctx);
 void ngx_http_fermata_settle(ngx_http_fermata_ctx_t *ctx);

@@ -81,11 +81,12 @@ ngx_http_fermata_init_wrapped(ngx_http_request_t *r,
         if (ctx->change == 0) {
             ctx->exempt = 1;
             ctx->change = ngx_http_fermata_sh->change;
+            ngx_http_fermata_slot->passed++;
         }
 
         ctx->counted = 1;
         ngx_http_fermata_slot->in_flight++;
-        ngx_http_fermata_slot->passed++;
+        ngx_http_fermata_slot->bypassed += ctx->bypassed;
     }
 
     if (ngx_http_fermata_sh->word != FM_GATE_WORD_OPEN) {

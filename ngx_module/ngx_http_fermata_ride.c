@@ -42,6 +42,38 @@ ngx_http_fermata_get_ctx(ngx_http_request_t *r)
 }
 
 
+/* In flight from here on: the body may take long, and so may the access. */
+
+ngx_int_t
+ngx_http_fermata_admit(ngx_http_request_t *r, ngx_uint_t bypassed)
+{
+    ngx_http_fermata_ctx_t  *ctx;
+
+    ctx = ngx_http_fermata_get_ctx(r);
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ctx->counted) {
+        return NGX_DECLINED;
+    }
+
+    ctx->change = ngx_http_fermata_sh->change;
+    ctx->bypassed = bypassed;
+    ctx->exempt = bypassed;
+    ctx->counted = 1;
+
+    ngx_http_fermata_slot->in_flight++;
+    ngx_http_fermata_slot->passed++;
+
+    if (bypassed) {
+        ngx_http_fermata_slot->bypassed++;
+    }
+
+    return NGX_DECLINED;
+}
+
+
 /* The way of nearly all requests: new, and let through by an open gate. */
 
 ngx_int_t
