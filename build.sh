@@ -32,7 +32,7 @@ declare -A packages=(
         protobuf-c-compiler protobuf-compiler libsqlite3-dev libpq-dev libjansson-dev libinih-dev
         libsmartcols-dev libsystemd-dev libbsd-dev libssl-dev libcmocka-dev nginx nginx-dev scdoc"
     [test]="python3 python3-pytest python3-h2 python3-psycopg2 python3-websockets postgresql
-        postgresql-client redis-server procps iproute2"
+        postgresql-client redis-server procps iproute2 curl"
     [real]="ca-certificates curl"
     [lint]="clang-tidy clang-format cppcheck codespell shellcheck universal-ctags binutils"
     [fuzz]="clang libclang-rt-14-dev"

@@ -81,8 +81,17 @@ event(void *ctx, const struct co_event_row *row)
 	co_control_event(ctx, row);
 }
 
+static int64_t
+median_ms(void *ctx, const char *procedure, const char *step)
+{
+	struct co_daemon *daemon = ctx;
+
+	return co_journal_median_ms(daemon->journal, procedure, step, CO_MEDIAN_OF);
+}
+
 struct co_env
 co_world(struct co_daemon *daemon)
 {
-	return (struct co_env){ daemon, wall_ms, commit, ask_node, ask_gate, job, job_stop, event };
+	return (struct co_env){ daemon, wall_ms,  commit, ask_node, ask_gate,
+				job,	job_stop, event,  median_ms };
 }

@@ -47,7 +47,7 @@ cc_opt=${cc_opt//[$'\n\t']/ }
 
 # configured anew when the list of files, the messages or the options change
 stamp=$objs/.configured
-want=$({ echo "$src $cc_opt $ld_opt"; cat "$here/config" "$src/conf_flags"; cat "$here"/../proto/schema/*.proto; } | sha256sum)
+want=$({ echo "$src $cc_opt $ld_opt"; cat "$here/config" "$here/page.html" "$src/conf_flags"; cat "$here"/../proto/schema/*.proto; } | sha256sum)
 
 if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$want" ]; then
 	rm -rf "$objs"

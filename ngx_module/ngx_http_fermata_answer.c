@@ -8,11 +8,9 @@
 #include "ngx_http_fermata_module.h"
 
 
-#define NGX_HTTP_FERMATA_RETRY_FLOOR  5
-#define NGX_HTTP_FERMATA_RETRY_CEIL   3600
-
-
-static ngx_int_t ngx_http_fermata_retry_after(ngx_http_request_t *r);
+static ngx_int_t ngx_http_fermata_add_headers(ngx_http_request_t *r,
+    ngx_uint_t kind, ngx_uint_t packed);
+static ngx_int_t ngx_http_fermata_add_page_headers(ngx_http_request_t *r);
 static ngx_int_t ngx_http_fermata_header_filter(ngx_http_request_t *r);
 static NGX_HTTP_FERMATA_SLOW ngx_int_t ngx_http_fermata_watch_header(
     ngx_http_request_t *r);
@@ -28,7 +26,19 @@ static ngx_http_output_body_filter_pt    ngx_http_next_body_filter;
 
 static ngx_str_t  ngx_http_fermata_types[] = {
     ngx_string("text/html"),
+    ngx_string("application/json"),
+    ngx_string("application/json"),
     ngx_string("application/json")
+};
+
+
+/* by what else the answer to the same URI differs */
+
+static ngx_str_t  ngx_http_fermata_varies[] = {
+    ngx_string("Accept, Accept-Language, Accept-Encoding"),
+    ngx_string("Accept, Accept-Language"),
+    ngx_string("Accept-Language"),
+    ngx_null_string
 };
 
 
@@ -56,51 +66,123 @@ ngx_http_fermata_add_header(ngx_http_request_t *r, char *key, char *value,
 }
 
 
-static ngx_int_t
+/* Seconds; the same for one client as long as nothing changes. */
+
+time_t
 ngx_http_fermata_retry_after(ngx_http_request_t *r)
 {
-    time_t                         wait, back_at;
-    u_char                        *p, *last;
+    uint32_t                       client;
+    int64_t                        back_at;
+    ngx_str_t                     *addr;
     ngx_http_fermata_loc_conf_t   *lcf;
     ngx_http_fermata_main_conf_t  *mcf;
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_fermata_module);
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_fermata_module);
 
-    wait = lcf->retry_after;
+    addr = &r->connection->addr_text;
+
+    client = ngx_murmur_hash2(addr->data, addr->len);
 
     /* one aligned load: no need for the rest of the state */
 
     back_at = *(volatile int64_t *) &mcf->sh->taken.back_at;
 
-    if (back_at > ngx_time()) {
-        wait = ngx_min(back_at - ngx_time(), NGX_HTTP_FERMATA_RETRY_CEIL);
-        wait = ngx_max(wait, NGX_HTTP_FERMATA_RETRY_FLOOR);
-    }
+    return fm_gate_retry_after(ngx_time(), back_at, lcf->retry_after, client);
+}
+
+
+ngx_int_t
+ngx_http_fermata_add_retry_after(ngx_http_request_t *r)
+{
+    u_char  *p, *last;
 
     p = ngx_pnalloc(r->pool, NGX_TIME_T_LEN);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
-    last = ngx_sprintf(p, "%T", wait);
+    last = ngx_sprintf(p, "%T", ngx_http_fermata_retry_after(r));
 
     return ngx_http_fermata_add_header(r, "Retry-After", (char *) p, last - p);
 }
 
 
-/* Status and headers of the page; its text is given back. */
-
-ngx_int_t
-ngx_http_fermata_page_header(ngx_http_request_t *r, ngx_uint_t kind,
-    ngx_str_t *text)
+static ngx_int_t
+ngx_http_fermata_add_page_headers(ngx_http_request_t *r)
 {
-    if (ngx_http_fermata_page_text(r, kind, text) != NGX_OK) {
+    ngx_http_fermata_page_t       *page;
+    ngx_http_fermata_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_fermata_module);
+
+    page = ngx_http_fermata_page_of(r, NGX_HTTP_FERMATA_HTML);
+
+    /* what an operator's own page may do is the operator's to say */
+
+    if (page->stock
+        && ngx_http_fermata_add_header(r, "Content-Security-Policy",
+                                       (char *) mcf->policy.data,
+                                       mcf->policy.len)
+           != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
+    /* one with a script of ours has it in <noscript>: else both would load */
+
+    if (!page->polls
+        && ngx_http_fermata_add_header(r, "Refresh", NGX_HTTP_FERMATA_REFRESH,
+                                     sizeof(NGX_HTTP_FERMATA_REFRESH) - 1)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_fermata_add_headers(ngx_http_request_t *r, ngx_uint_t kind,
+    ngx_uint_t packed)
+{
+    ngx_str_t  *vary;
+
+    if (ngx_http_fermata_add_header(r, "Cache-Control", "no-store", 8)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    vary = &ngx_http_fermata_varies[kind];
+
+    if (vary->len
+        && ngx_http_fermata_add_header(r, "Vary", (char *) vary->data,
+                                       vary->len)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (packed
+        && ngx_http_fermata_add_header(r, "Content-Encoding", "gzip", 4)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* Nothing of an answer that may have been begun stays. */
+
+void
+ngx_http_fermata_clear_headers(ngx_http_request_t *r, ngx_uint_t status)
+{
     r->err_status = 0;
-    r->headers_out.status = NGX_HTTP_SERVICE_UNAVAILABLE;
+    r->headers_out.status = status;
     r->headers_out.status_line.len = 0;
 
     ngx_http_clear_accept_ranges(r);
@@ -108,6 +190,38 @@ ngx_http_fermata_page_header(ngx_http_request_t *r, ngx_uint_t kind,
     ngx_http_clear_etag(r);
     ngx_http_clear_location(r);
     ngx_http_clear_content_length(r);
+}
+
+
+/*
+ * Status and headers of the page; its text is given back, and the copy that it
+ * is a part of, NULL on failure.
+ */
+
+ngx_http_fermata_copy_t *
+ngx_http_fermata_page_header(ngx_http_request_t *r, ngx_uint_t kind,
+    ngx_str_t *text)
+{
+    ngx_uint_t                live, packed;
+    ngx_http_fermata_copy_t  *copy;
+
+    copy = ngx_http_fermata_page_copy(r, kind);
+    if (copy == NULL) {
+        return NULL;
+    }
+
+    packed = 0;
+
+#if (NGX_HTTP_GZIP)
+    packed = (copy->packed.len && ngx_http_gzip_ok(r) == NGX_OK);
+#endif
+
+    *text = packed ? copy->packed : copy->text;
+
+    live = (kind == NGX_HTTP_FERMATA_LIVE || kind == NGX_HTTP_FERMATA_OPENED);
+
+    ngx_http_fermata_clear_headers(r, live ? NGX_HTTP_OK
+                                           : NGX_HTTP_SERVICE_UNAVAILABLE);
 
     r->headers_out.content_length_n = text->len;
     r->headers_out.content_type = ngx_http_fermata_types[kind];
@@ -117,47 +231,37 @@ ngx_http_fermata_page_header(ngx_http_request_t *r, ngx_uint_t kind,
     if (kind == NGX_HTTP_FERMATA_HTML) {
         ngx_str_set(&r->headers_out.charset, "utf-8");
 
-        if (ngx_http_fermata_add_header(r, "Refresh", NGX_HTTP_FERMATA_REFRESH,
-                                     sizeof(NGX_HTTP_FERMATA_REFRESH) - 1)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
+        if (ngx_http_fermata_add_page_headers(r) != NGX_OK) {
+            return NULL;
         }
     }
 
-    if (ngx_http_fermata_retry_after(r) != NGX_OK
-        || ngx_http_fermata_add_header(r, "Cache-Control", "no-store", 8)
-           != NGX_OK
-        || ngx_http_fermata_add_header(r, "Vary", "Accept", 6) != NGX_OK)
-    {
-        return NGX_ERROR;
+    if (!live) {
+        if (ngx_http_fermata_add_retry_after(r) != NGX_OK) {
+            return NULL;
+        }
+
+        ngx_http_fermata_slot->refused++;
     }
 
-    ngx_http_fermata_slot->refused++;
+    if (ngx_http_fermata_add_headers(r, kind, packed) != NGX_OK) {
+        return NULL;
+    }
 
-    return NGX_OK;
+    return copy;
 }
 
 
-/* The answer in place of any other; from a phase handler. */
+/* The text is a part of the copy; without one it lives as long as r. */
 
 ngx_int_t
-ngx_http_fermata_page_send(ngx_http_request_t *r, ngx_uint_t kind)
+ngx_http_fermata_text_send(ngx_http_request_t *r, ngx_str_t *text,
+    ngx_http_fermata_copy_t *copy)
 {
-    ngx_int_t    rc;
-    ngx_str_t    text;
-    ngx_buf_t   *b;
-    ngx_chain_t  out;
-
-    rc = ngx_http_discard_request_body(r);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    if (ngx_http_fermata_page_header(r, kind, &text) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
+    ngx_int_t            rc;
+    ngx_buf_t           *b;
+    ngx_chain_t          out;
+    ngx_pool_cleanup_t  *cln;
 
     rc = ngx_http_send_header(r);
 
@@ -172,8 +276,8 @@ ngx_http_fermata_page_send(ngx_http_request_t *r, ngx_uint_t kind)
         return NGX_DONE;
     }
 
-    b->pos = text.data;
-    b->last = text.data + text.len;
+    b->pos = text->data;
+    b->last = text->data + text->len;
     b->memory = 1;
     b->last_buf = 1;
     b->last_in_chain = 1;
@@ -181,9 +285,59 @@ ngx_http_fermata_page_send(ngx_http_request_t *r, ngx_uint_t kind)
     out.buf = b;
     out.next = NULL;
 
-    ngx_http_finalize_request(r, ngx_http_output_filter(r, &out));
+    rc = ngx_http_output_filter(r, &out);
+
+    if (copy && rc != NGX_ERROR
+        && (rc != NGX_OK || r->buffered || r->connection->buffered))
+    {
+        /* a slow client reads on when the next one is rendered */
+
+        copy->refs++;
+
+        cln = ngx_pool_cleanup_add(r->pool, 0);
+
+        /* without a cleanup it is never given back, nor taken away */
+
+        if (cln) {
+            cln->handler = ngx_http_fermata_copy_release;
+            cln->data = copy;
+        }
+    }
+
+    ngx_http_finalize_request(r, rc);
 
     return NGX_DONE;
+}
+
+
+/* The answer in place of any other; from a phase handler. */
+
+ngx_int_t
+ngx_http_fermata_page_send(ngx_http_request_t *r, ngx_uint_t kind)
+{
+    ngx_int_t                 rc;
+    ngx_str_t                 text;
+    ngx_http_fermata_copy_t  *copy;
+
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "fermata refuses: kind %ui, \"%V\"", kind, &r->uri);
+
+    rc = ngx_http_discard_request_body(r);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (ngx_http_fermata_is_grpc(r)) {
+        return ngx_http_fermata_grpc_send(r);
+    }
+
+    copy = ngx_http_fermata_page_header(r, kind, &text);
+    if (copy == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_fermata_text_send(r, &text, copy);
 }
 
 
@@ -225,6 +379,7 @@ ngx_http_fermata_header_filter(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_fermata_watch_header(ngx_http_request_t *r)
 {
+    ngx_str_t                text;
     ngx_uint_t               kind;
     ngx_http_fermata_ctx_t  *ctx;
 
@@ -246,7 +401,13 @@ ngx_http_fermata_watch_header(ngx_http_request_t *r)
         kind = ngx_http_fermata_wants_json(r) ? NGX_HTTP_FERMATA_JSON
                                               : NGX_HTTP_FERMATA_HTML;
 
-        if (ngx_http_fermata_page_header(r, kind, &ctx->page) != NGX_OK) {
+        if (ngx_http_fermata_page_header(r, kind, &text) == NULL) {
+            return NGX_ERROR;
+        }
+
+        ctx->page.len = text.len;
+        ctx->page.data = ngx_pstrdup(r->pool, &text);
+        if (ctx->page.data == NULL) {
             return NGX_ERROR;
         }
 

@@ -255,6 +255,53 @@ ngx_http_fermata_is_local(struct sockaddr *sa)
 }
 
 
+/* What was not given, and what must be. */
+
+char *
+ngx_http_fermata_init_main_conf(ngx_conf_t *cf, void *conf)
+{
+    ngx_http_fermata_main_conf_t *mcf = conf;
+
+    ngx_conf_init_uint_value(mcf->fallback, NGX_HTTP_FERMATA_DEFAULT_CLOSED);
+    ngx_conf_init_msec_value(mcf->tabs_release, 3000);
+    ngx_conf_init_msec_value(mcf->start_wait, 3000);
+
+    if (mcf->name.len == 0) {
+        ngx_str_set(&mcf->name, "gate1");
+    }
+
+    if (mcf->live.data == NULL) {
+        ngx_str_set(&mcf->live, "/fermata-live");
+    }
+
+    if (ngx_http_fermata_page_policy(cf, mcf) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    if ((mcf->used || mcf->coordinators || mcf->path)
+        && mcf->shm_zone == NULL)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "the gate needs \"fermata_zone\"");
+        return NGX_CONF_ERROR;
+    }
+
+    if (mcf->shm_zone && mcf->path == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "the gate needs \"fermata_state\"");
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_http_fermata_ssl_init(cf, mcf) != NGX_CONF_OK
+        || ngx_http_fermata_coordinator_init(cf, mcf) != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_http_fermata_upstream_init(cf, mcf);
+}
+
+
 /* Called first right after the start of the manager process. */
 
 static ngx_msec_t

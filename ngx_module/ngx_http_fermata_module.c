@@ -11,7 +11,6 @@ static ngx_int_t ngx_http_fermata_handler(ngx_http_request_t *r);
 static NGX_HTTP_FERMATA_SLOW ngx_int_t ngx_http_fermata_decide(
     ngx_http_request_t *r, ngx_http_fermata_loc_conf_t *lcf, uint64_t word);
 static void *ngx_http_fermata_create_main_conf(ngx_conf_t *cf);
-static char *ngx_http_fermata_init_main_conf(ngx_conf_t *cf, void *conf);
 static void *ngx_http_fermata_create_srv_conf(ngx_conf_t *cf);
 static void *ngx_http_fermata_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_fermata_merge_loc_conf(ngx_conf_t *cf, void *parent,
@@ -127,6 +126,13 @@ static ngx_command_t  ngx_http_fermata_commands[] = {
       offsetof(ngx_http_fermata_loc_conf_t, retry_after),
       NULL },
 
+    { ngx_string("fermata_live"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_fermata_live,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("fermata_page"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE2,
       ngx_http_fermata_page,
@@ -224,6 +230,12 @@ ngx_http_fermata_handler(ngx_http_request_t *r)
 
     if (ngx_http_fermata_is_link(r)) {
         return ngx_http_fermata_open_link(r);
+    }
+
+    if (r->uri.len == lcf->live.len
+        && ngx_memcmp(r->uri.data, lcf->live.data, lcf->live.len) == 0)
+    {
+        return ngx_http_fermata_live_send(r);
     }
 
     word = ngx_http_fermata_sh->word;
@@ -324,6 +336,8 @@ ngx_http_fermata_create_main_conf(ngx_conf_t *cf)
      *     mcf->ssl_certificate_key = { 0, NULL };
      *     mcf->ssl_trusted = { 0, NULL };
      *     mcf->ssl = NULL;
+     *     mcf->live = { 0, NULL };
+     *     mcf->policy = { 0, NULL };
      *     mcf->used = 0;
      */
 
@@ -342,43 +356,6 @@ ngx_http_fermata_create_main_conf(ngx_conf_t *cf)
     ngx_http_fermata_page_init(mcf);
 
     return mcf;
-}
-
-
-static char *
-ngx_http_fermata_init_main_conf(ngx_conf_t *cf, void *conf)
-{
-    ngx_http_fermata_main_conf_t *mcf = conf;
-
-    ngx_conf_init_uint_value(mcf->fallback, NGX_HTTP_FERMATA_DEFAULT_CLOSED);
-    ngx_conf_init_msec_value(mcf->tabs_release, 3000);
-    ngx_conf_init_msec_value(mcf->start_wait, 3000);
-
-    if (mcf->name.len == 0) {
-        ngx_str_set(&mcf->name, "gate1");
-    }
-
-    if ((mcf->used || mcf->coordinators || mcf->path)
-        && mcf->shm_zone == NULL)
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "the gate needs \"fermata_zone\"");
-        return NGX_CONF_ERROR;
-    }
-
-    if (mcf->shm_zone && mcf->path == NULL) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "the gate needs \"fermata_state\"");
-        return NGX_CONF_ERROR;
-    }
-
-    if (ngx_http_fermata_ssl_init(cf, mcf) != NGX_CONF_OK
-        || ngx_http_fermata_coordinator_init(cf, mcf) != NGX_CONF_OK)
-    {
-        return NGX_CONF_ERROR;
-    }
-
-    return ngx_http_fermata_upstream_init(cf, mcf);
 }
 
 
@@ -410,7 +387,8 @@ ngx_http_fermata_create_loc_conf(ngx_conf_t *cf)
      * set by ngx_pcalloc():
      *
      *     lcf->status = 0;
-     *     lcf->pages = { NULL, NULL };
+     *     lcf->live = { 0, NULL };
+     *     lcf->pages = { NULL };
      */
 
     lcf->enable = NGX_CONF_UNSET;
@@ -450,9 +428,11 @@ ngx_http_fermata_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->enable = 0;
     }
 
-    if (conf->enable || conf->status) {
-        mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_fermata_module);
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_fermata_module);
 
+    conf->live = mcf->live;
+
+    if (conf->enable || conf->status) {
         if (mcf->shm_zone == NULL) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "the gate needs \"fermata_zone\"");

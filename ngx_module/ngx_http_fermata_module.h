@@ -23,6 +23,7 @@
 
 #include "fm_gate.h"
 #include "wire/bypass.h"
+#include "fm_gate_words.h"
 
 
 /* off the path of each request, and no burden on it */
@@ -39,7 +40,9 @@
 
 #define NGX_HTTP_FERMATA_HTML       0
 #define NGX_HTTP_FERMATA_JSON       1
-#define NGX_HTTP_FERMATA_KINDS      2
+#define NGX_HTTP_FERMATA_LIVE       2
+#define NGX_HTTP_FERMATA_OPENED     3
+#define NGX_HTTP_FERMATA_KINDS      4
 
 #define NGX_HTTP_FERMATA_DEFAULT_CLOSED  0
 #define NGX_HTTP_FERMATA_DEFAULT_OPEN    1
@@ -115,11 +118,26 @@ typedef struct {
 } ngx_http_fermata_shctx_t;
 
 
+/*
+ * What one process has rendered.  Responses point to it: it lives until the
+ * last of them that could not be sent at once has been.
+ */
+
+typedef struct {
+    ngx_uint_t                       refs;
+    ngx_str_t                        text;
+    ngx_str_t                        packed;    /* gzipped; empty: not */
+    ngx_atomic_uint_t                version;   /* of sh->text */
+    time_t                           expires;
+} ngx_http_fermata_copy_t;
+
+
 typedef struct {
     ngx_str_t                        source;    /* with {{placeholders}} */
-    ngx_str_t                        text;      /* of this process */
-    ngx_atomic_uint_t                version;   /* of sh->text */
     ngx_uint_t                       kind;
+    ngx_http_fermata_copy_t         *copies[FM_GATE_LANGUAGES];
+    unsigned                         polls:1;   /* itself, by its script */
+    unsigned                         stock:1;   /* ours */
 } ngx_http_fermata_page_t;
 
 
@@ -149,6 +167,8 @@ typedef struct {
     ngx_ssl_t                       *ssl;
 
     ngx_http_fermata_page_t          pages[NGX_HTTP_FERMATA_KINDS];
+    ngx_str_t                        live;      /* uri, empty: off */
+    ngx_str_t                        policy;    /* of our own page */
     ngx_array_t                      upstreams; /* of ucf pointers */
     ngx_uint_t                       tabs_max;
     ngx_msec_t                       tabs_release;
@@ -165,6 +185,7 @@ typedef struct {
 typedef struct {
     ngx_flag_t                       enable;
     ngx_flag_t                       status;
+    ngx_str_t                        live;      /* of the main conf */
     time_t                           retry_after;
     ngx_array_t                     *bypass;
     ngx_array_t                     *bypass_addresses;  /* of cidr_t */
@@ -226,6 +247,7 @@ char *ngx_http_fermata_coordinator(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_fermata_coordinator_init(ngx_conf_t *cf,
     ngx_http_fermata_main_conf_t *mcf);
+char *ngx_http_fermata_init_main_conf(ngx_conf_t *cf, void *conf);
 ngx_int_t ngx_http_fermata_add_variables(ngx_conf_t *cf);
 
 
@@ -293,22 +315,55 @@ char *ngx_http_fermata_bypass_header(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 
-/* the page: ngx_http_fermata_page.c, ngx_http_fermata_answer.c */
+/*
+ * The page: ngx_http_fermata_page.c, ngx_http_fermata_copy.c,
+ * ngx_http_fermata_answer.c, ngx_http_fermata_live.c.
+ */
 
-/* seconds after which a browser that shows it tries again */
-#define NGX_HTTP_FERMATA_REFRESH    "5"
+/* seconds after which a browser without scripts loads it again */
+#define NGX_HTTP_FERMATA_REFRESH    "15"
+
+/* seconds between two looks of a shown page */
+#define NGX_HTTP_FERMATA_POLL       "5"
+
+/* seconds over which shown pages come back once the gate is open */
+#define NGX_HTTP_FERMATA_SPREAD     "5"
+
+/* a time beyond the year 9999 is a mistake */
+#define NGX_HTTP_FERMATA_FAR        253402300799
 
 void ngx_http_fermata_page_init(ngx_http_fermata_main_conf_t *mcf);
 char *ngx_http_fermata_page(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_fermata_live(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 ngx_uint_t ngx_http_fermata_wants_json(ngx_http_request_t *r);
-ngx_int_t ngx_http_fermata_page_text(ngx_http_request_t *r, ngx_uint_t kind,
-    ngx_str_t *text);
-ngx_int_t ngx_http_fermata_page_header(ngx_http_request_t *r,
-    ngx_uint_t kind, ngx_str_t *text);
-ngx_int_t ngx_http_fermata_page_send(ngx_http_request_t *r, ngx_uint_t kind);
+ngx_int_t ngx_http_fermata_render(ngx_http_fermata_page_t *page,
+    ngx_http_fermata_main_conf_t *mcf, ngx_uint_t language,
+    ngx_http_fermata_copy_t *copy, ngx_log_t *log);
+
+ngx_http_fermata_copy_t *ngx_http_fermata_page_copy(ngx_http_request_t *r,
+    ngx_uint_t kind);
+void ngx_http_fermata_copy_release(void *data);
+ngx_http_fermata_page_t *ngx_http_fermata_page_of(ngx_http_request_t *r,
+    ngx_uint_t kind);
+ngx_int_t ngx_http_fermata_page_policy(ngx_conf_t *cf,
+    ngx_http_fermata_main_conf_t *mcf);
+
 ngx_int_t ngx_http_fermata_add_header(ngx_http_request_t *r, char *key,
     char *value, size_t len);
+ngx_int_t ngx_http_fermata_add_retry_after(ngx_http_request_t *r);
+void ngx_http_fermata_clear_headers(ngx_http_request_t *r, ngx_uint_t status);
+ngx_int_t ngx_http_fermata_text_send(ngx_http_request_t *r, ngx_str_t *text,
+    ngx_http_fermata_copy_t *copy);
+ngx_http_fermata_copy_t *ngx_http_fermata_page_header(ngx_http_request_t *r,
+    ngx_uint_t kind, ngx_str_t *text);
+ngx_int_t ngx_http_fermata_page_send(ngx_http_request_t *r, ngx_uint_t kind);
+time_t ngx_http_fermata_retry_after(ngx_http_request_t *r);
 ngx_int_t ngx_http_fermata_page_filter_init(ngx_conf_t *cf);
+
+/* ngx_http_fermata_live.c */
+ngx_int_t ngx_http_fermata_live_send(ngx_http_request_t *r);
+ngx_uint_t ngx_http_fermata_is_grpc(ngx_http_request_t *r);
+ngx_int_t ngx_http_fermata_grpc_send(ngx_http_request_t *r);
 
 
 /* rides: ngx_http_fermata_ride.c */

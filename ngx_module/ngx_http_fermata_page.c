@@ -1,67 +1,72 @@
 
 /*
  * The page: what a visitor gets while the application is away, as HTML for
- * people and as the JSON that NocoBase's client understands.
+ * people, as the JSON that NocoBase's client understands, and as the small
+ * JSON by which a shown page keeps itself up to date.
  */
 
 
 #include "ngx_http_fermata_module.h"
 
 
+/* what a template may name, and where its text comes from */
+
+#define NGX_HTTP_FERMATA_FIELDS(X)                                            \
+    X(message, t->ask.message[0] ? t->ask.message : t->words->message)        \
+    X(step, t->step)                                                          \
+    X(phase, t->phase)                                                        \
+    X(back, t->back)                                                          \
+    X(back_at, t->back_at)                                                    \
+    X(back_unix, t->back_unix)                                                \
+    X(command, t->ask.command[0] ? t->ask.command : "maintenance")            \
+    X(run, t->run)                                                            \
+    X(title, t->words->title)                                                 \
+    X(note, t->words->note)                                                   \
+    X(lang, t->words->tag)                                                    \
+    X(dir, t->words->dir)                                                     \
+    X(live, t->live)                                                          \
+    X(refresh, NGX_HTTP_FERMATA_REFRESH)                                      \
+    X(poll, NGX_HTTP_FERMATA_POLL)                                            \
+    X(spread, NGX_HTTP_FERMATA_SPREAD)
+
+
+typedef enum {
+#define X(name, value)  NGX_HTTP_FERMATA_FIELD_##name,
+    NGX_HTTP_FERMATA_FIELDS(X)
+#undef X
+    NGX_HTTP_FERMATA_FIELDS_COUNT
+} ngx_http_fermata_field_e;
+
+
+typedef struct {
+    struct fm_gate_ask               ask;
+    const struct fm_gate_words      *words;
+    const char                      *step;
+    const char                      *phase;
+    const char                      *live;
+    char                             back_at[sizeof("1970-09-28 12:00 UTC")];
+    char                             back_unix[NGX_TIME_T_LEN + 1];
+    char                             back[FM_TEXT_SIZE];
+    char                             run[NGX_INT64_LEN + 1];
+    const char                      *values[NGX_HTTP_FERMATA_FIELDS_COUNT];
+} ngx_http_fermata_texts_t;
+
+
 static ngx_int_t ngx_http_fermata_page_read(ngx_conf_t *cf, ngx_str_t *name,
     ngx_str_t *source);
-static ngx_int_t ngx_http_fermata_render(ngx_http_fermata_page_t *page,
-    ngx_http_fermata_shctx_t *sh, ngx_log_t *log);
+static void ngx_http_fermata_texts(ngx_http_fermata_texts_t *t,
+    ngx_http_fermata_main_conf_t *mcf, ngx_uint_t language);
+static time_t ngx_http_fermata_texts_back(ngx_http_fermata_texts_t *t);
 static size_t ngx_http_fermata_expand(ngx_http_fermata_page_t *page,
-    const struct fm_gate_ask *ask, u_char *dst);
+    ngx_http_fermata_texts_t *t, u_char *dst);
+static ngx_uint_t ngx_http_fermata_find_field(u_char *p, u_char *last,
+    size_t *len);
 static u_char *ngx_http_fermata_put_text(u_char *dst, size_t *len,
     ngx_uint_t kind, const char *text);
 
 
 static char  ngx_http_fermata_html[] =
-"<!doctype html>" CRLF
-"<html lang=\"en\">" CRLF
-"<head>" CRLF
-"<meta charset=\"utf-8\">" CRLF
-"<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">" CRLF
-"<meta name=\"robots\" content=\"noindex\">" CRLF
-"<meta name=\"color-scheme\" content=\"light dark\">" CRLF
-"<meta http-equiv=\"refresh\" content=\"" NGX_HTTP_FERMATA_REFRESH "\">" CRLF
-"<title>Maintenance</title>" CRLF
-"<style>" CRLF
-":root{--bg:#f6f7f9;--card:#fff;--ink:#1d2430;--dim:#667085;--line:#e4e7ec;"
-"--dot:#1677ff}" CRLF
-"@media(prefers-color-scheme:dark){:root{--bg:#101318;--card:#191d24;"
-"--ink:#e8eaee;--dim:#98a2b3;--line:#2a303a;--dot:#4096ff}}" CRLF
-"*{box-sizing:border-box}" CRLF
-"body{margin:0;min-height:100vh;display:flex;align-items:center;"
-"justify-content:center;padding:1.5rem;background:var(--bg);"
-"color:var(--ink);font:16px/1.5 system-ui,-apple-system,\"Segoe UI\","
-"Roboto,sans-serif}" CRLF
-"main{width:100%;max-width:32rem;padding:2.5rem;background:var(--card);"
-"border:1px solid var(--line);border-radius:12px}" CRLF
-"h1{margin:0 0 .75rem;font-size:1.375rem;font-weight:600}" CRLF
-"p{margin:0;overflow-wrap:anywhere}" CRLF
-".step{margin-top:1.5rem;padding-top:1.25rem;"
-"border-top:1px solid var(--line);color:var(--dim);font-size:.9375rem}" CRLF
-".step:empty{display:none}" CRLF
-".note{margin-top:1.25rem;color:var(--dim);font-size:.8125rem}" CRLF
-"i{display:inline-block;width:.625rem;height:.625rem;margin-right:.625rem;"
-"border-radius:50%;background:var(--dot);animation:b 1.6s ease-in-out "
-"infinite}" CRLF
-"@keyframes b{50%{opacity:.25}}" CRLF
-"@media(prefers-reduced-motion:reduce){i{animation:none}}" CRLF
-"</style>" CRLF
-"</head>" CRLF
-"<body>" CRLF
-"<main role=\"status\">" CRLF
-"<h1><i></i>We will be right back</h1>" CRLF
-"<p>{{message}}</p>" CRLF
-"<p class=\"step\">{{step}}</p>" CRLF
-"<p class=\"note\">This page tries again by itself.</p>" CRLF
-"</main>" CRLF
-"</body>" CRLF
-"</html>" CRLF
+#include "page.h"
 ;
 
 
@@ -71,41 +76,55 @@ static char  ngx_http_fermata_json[] =
 "\"command\":{\"name\":\"{{command}}\"}}}";
 
 
-static char  ngx_http_fermata_message[] =
-    "The application is being maintained.";
+static char  ngx_http_fermata_live_closed[] =
+"{\"open\":false,\"message\":\"{{message}}\",\"phase\":\"{{phase}}\","
+"\"step\":\"{{step}}\",\"back_at\":{{back_unix}},\"back\":\"{{back}}\","
+"\"utc\":\"{{back_at}}\",\"run\":{{run}},\"poll\":{{poll}}}"
+"\n";
 
 
-typedef struct {
-    ngx_str_t                        name;
-    size_t                           offset;
-    char                            *fallback;
-} ngx_http_fermata_field_t;
+static char  ngx_http_fermata_live_open[] =
+"{\"open\":true,\"spread\":{{spread}}}"
+"\n";
 
 
-static ngx_http_fermata_field_t  ngx_http_fermata_fields[] = {
-    { ngx_string("{{message}}"), offsetof(struct fm_gate_ask, message),
-      ngx_http_fermata_message },
-    { ngx_string("{{step}}"), offsetof(struct fm_gate_ask, step), "" },
-    { ngx_string("{{command}}"), offsetof(struct fm_gate_ask, command),
-      "maintenance" },
-    { ngx_null_string, 0, NULL }
+static ngx_str_t  ngx_http_fermata_templates[] = {
+    { sizeof(ngx_http_fermata_html) - 1, (u_char *) ngx_http_fermata_html },
+    { sizeof(ngx_http_fermata_json) - 1, (u_char *) ngx_http_fermata_json },
+    { sizeof(ngx_http_fermata_live_closed) - 1,
+      (u_char *) ngx_http_fermata_live_closed },
+    { sizeof(ngx_http_fermata_live_open) - 1,
+      (u_char *) ngx_http_fermata_live_open }
+};
+
+
+static ngx_str_t  ngx_http_fermata_fields[] = {
+#define X(name, value)  ngx_string("{{" #name "}}"),
+    NGX_HTTP_FERMATA_FIELDS(X)
+#undef X
+    ngx_null_string
+};
+
+
+static const char  *ngx_http_fermata_phases[] = {
+#define X(name, text)  text,
+    FM_GATE_PHASES(X)
+#undef X
 };
 
 
 void
 ngx_http_fermata_page_init(ngx_http_fermata_main_conf_t *mcf)
 {
-    ngx_http_fermata_page_t  *page;
+    ngx_uint_t  kind;
 
-    page = &mcf->pages[NGX_HTTP_FERMATA_HTML];
-    page->kind = NGX_HTTP_FERMATA_HTML;
-    page->source.data = (u_char *) ngx_http_fermata_html;
-    page->source.len = sizeof(ngx_http_fermata_html) - 1;
+    for (kind = 0; kind < NGX_HTTP_FERMATA_KINDS; kind++) {
+        mcf->pages[kind].kind = kind;
+        mcf->pages[kind].source = ngx_http_fermata_templates[kind];
+    }
 
-    page = &mcf->pages[NGX_HTTP_FERMATA_JSON];
-    page->kind = NGX_HTTP_FERMATA_JSON;
-    page->source.data = (u_char *) ngx_http_fermata_json;
-    page->source.len = sizeof(ngx_http_fermata_json) - 1;
+    mcf->pages[NGX_HTTP_FERMATA_HTML].polls = 1;
+    mcf->pages[NGX_HTTP_FERMATA_HTML].stock = 1;
 }
 
 
@@ -147,7 +166,43 @@ ngx_http_fermata_page(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
+    /* one that does not look by itself is loaded anew by the browser */
+
+    page->polls = (ngx_strnstr(page->source.data, "{{live}}",
+                               page->source.len)
+                   != NULL);
+
     lcf->pages[kind] = page;
+
+    return NGX_CONF_OK;
+}
+
+
+/* fermata_live uri|off; */
+
+char *
+ngx_http_fermata_live(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_fermata_main_conf_t *mcf = conf;
+
+    ngx_str_t  *value;
+
+    if (mcf->live.data) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        ngx_str_set(&mcf->live, "");
+        return NGX_CONF_OK;
+    }
+
+    if (value[1].data[0] != '/') {
+        return "is neither \"off\" nor an URI that begins with \"/\"";
+    }
+
+    mcf->live = value[1];
 
     return NGX_CONF_OK;
 }
@@ -239,72 +294,115 @@ ngx_http_fermata_wants_json(ngx_http_request_t *r)
 }
 
 
-/* A copy of the rendered page for one response. */
+/*
+ * The page in one language, as it is now.  Its text is for the caller to
+ * ngx_free(); it is right until copy->expires, and as long as sh->text is
+ * copy->version.
+ */
 
 ngx_int_t
-ngx_http_fermata_page_text(ngx_http_request_t *r, ngx_uint_t kind,
-    ngx_str_t *text)
-{
-    ngx_http_fermata_page_t       *page;
-    ngx_http_fermata_loc_conf_t   *lcf;
-    ngx_http_fermata_main_conf_t  *mcf;
-
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_fermata_module);
-    lcf = ngx_http_get_module_loc_conf(r, ngx_http_fermata_module);
-
-    page = lcf->pages[kind] ? lcf->pages[kind] : &mcf->pages[kind];
-
-    if (page->text.data == NULL || page->version != mcf->sh->text) {
-        if (ngx_http_fermata_render(page, mcf->sh, r->connection->log)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    text->len = page->text.len;
-    text->data = ngx_pnalloc(r->pool, text->len);
-    if (text->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(text->data, page->text.data, text->len);
-
-    return NGX_OK;
-}
-
-
-/* Once for each change of the texts, in each worker. */
-
-static ngx_int_t
 ngx_http_fermata_render(ngx_http_fermata_page_t *page,
-    ngx_http_fermata_shctx_t *sh, ngx_log_t *log)
+    ngx_http_fermata_main_conf_t *mcf, ngx_uint_t language,
+    ngx_http_fermata_copy_t *copy, ngx_log_t *log)
 {
-    size_t              len;
-    u_char             *data;
-    struct fm_gate_ask  ask;
-    ngx_atomic_uint_t   version;
+    size_t                    len;
+    u_char                   *data;
+    time_t                    expires;
+    ngx_atomic_uint_t         version;
+    ngx_http_fermata_texts_t  t;
 
-    version = ngx_http_fermata_read(sh, &ask, 0);
+    version = ngx_http_fermata_read(mcf->sh, &t.ask, 0);
 
-    len = ngx_http_fermata_expand(page, &ask, NULL);
+    expires = ngx_http_fermata_texts_back(&t);
+
+    ngx_http_fermata_texts(&t, mcf, language);
+
+    len = ngx_http_fermata_expand(page, &t, NULL);
 
     data = ngx_alloc(len, log);
     if (data == NULL) {
         return NGX_ERROR;
     }
 
-    (void) ngx_http_fermata_expand(page, &ask, data);
+    (void) ngx_http_fermata_expand(page, &t, data);
 
-    if (page->text.data) {
-        ngx_free(page->text.data);
-    }
-
-    page->text.data = data;
-    page->text.len = len;
-    page->version = version;
+    copy->text.data = data;
+    copy->text.len = len;
+    copy->version = version;
+    copy->expires = expires;
 
     return NGX_OK;
+}
+
+
+/*
+ * "14:30 UTC", with the date if that is far.  Returns until when it is right.
+ */
+
+static time_t
+ngx_http_fermata_texts_back(ngx_http_fermata_texts_t *t)
+{
+    u_char    *p;
+    time_t     now, at;
+    ngx_tm_t   tm;
+
+    now = ngx_time();
+    at = (time_t) t->ask.back_at;
+
+    if (at < 0 || at > NGX_HTTP_FERMATA_FAR) {
+        at = 0;
+    }
+
+    *ngx_sprintf((u_char *) t->back_unix, "%T", at) = '\0';
+    t->back_at[0] = '\0';
+    t->back[0] = '\0';
+
+    if (at <= now) {
+        return NGX_MAX_TIME_T_VALUE;
+    }
+
+    ngx_gmtime(at, &tm);
+
+    p = (u_char *) t->back_at;
+
+    if (at - now > 12 * 3600) {
+        p = ngx_sprintf(p, "%4d-%02d-%02d ", tm.ngx_tm_year, tm.ngx_tm_mon,
+                        tm.ngx_tm_mday);
+    }
+
+    *ngx_sprintf(p, "%02d:%02d UTC", tm.ngx_tm_hour, tm.ngx_tm_min) = '\0';
+
+    /* the date goes away, or the time is past */
+
+    return at - now > 12 * 3600 ? at - 12 * 3600 : at;
+}
+
+
+static void
+ngx_http_fermata_texts(ngx_http_fermata_texts_t *t,
+    ngx_http_fermata_main_conf_t *mcf, ngx_uint_t language)
+{
+    enum fm_gate_phase  phase;
+
+    phase = t->ask.phase;
+
+    t->words = fm_gate_words(language);
+    t->phase = ngx_http_fermata_phases[phase];
+    t->step = t->words->phases[phase] ? t->words->phases[phase] : t->ask.step;
+    t->live = (char *) mcf->live.data;
+
+    *ngx_sprintf((u_char *) t->run, "%uL", t->ask.run) = '\0';
+
+    if (t->back_at[0]) {
+        (void) snprintf(t->back, sizeof(t->back), t->words->back, t->back_at);
+
+    } else if (t->back_unix[0] != '0') {
+        (void) snprintf(t->back, sizeof(t->back), "%s", t->words->late);
+    }
+
+#define X(name, value)  t->values[NGX_HTTP_FERMATA_FIELD_##name] = value;
+    NGX_HTTP_FERMATA_FIELDS(X)
+#undef X
 }
 
 
@@ -312,12 +410,11 @@ ngx_http_fermata_render(ngx_http_fermata_page_t *page,
 
 static size_t
 ngx_http_fermata_expand(ngx_http_fermata_page_t *page,
-    const struct fm_gate_ask *ask, u_char *dst)
+    ngx_http_fermata_texts_t *t, u_char *dst)
 {
-    size_t                     len;
-    u_char                    *p, *last;
-    const char                *text;
-    ngx_http_fermata_field_t  *field;
+    size_t       len, skip;
+    u_char      *p, *last;
+    ngx_uint_t   field;
 
     len = 0;
     p = page->source.data;
@@ -325,27 +422,13 @@ ngx_http_fermata_expand(ngx_http_fermata_page_t *page,
 
     while (p < last) {
 
-        if (*p == '{') {
+        field = ngx_http_fermata_find_field(p, last, &skip);
 
-            for (field = ngx_http_fermata_fields; field->name.len; field++) {
-                if ((size_t) (last - p) >= field->name.len
-                    && ngx_strncmp(p, field->name.data, field->name.len) == 0)
-                {
-                    break;
-                }
-            }
-
-            if (field->name.len) {
-                text = (const char *) ask + field->offset;
-
-                if (*text == '\0') {
-                    text = field->fallback;
-                }
-
-                dst = ngx_http_fermata_put_text(dst, &len, page->kind, text);
-                p += field->name.len;
-                continue;
-            }
+        if (field != NGX_HTTP_FERMATA_FIELDS_COUNT) {
+            dst = ngx_http_fermata_put_text(dst, &len, page->kind,
+                                            t->values[field]);
+            p += skip;
+            continue;
         }
 
         if (dst) {
@@ -360,6 +443,31 @@ ngx_http_fermata_expand(ngx_http_fermata_page_t *page,
 }
 
 
+static ngx_uint_t
+ngx_http_fermata_find_field(u_char *p, u_char *last, size_t *len)
+{
+    ngx_str_t   *name;
+    ngx_uint_t   i;
+
+    if (*p != '{') {
+        return NGX_HTTP_FERMATA_FIELDS_COUNT;
+    }
+
+    for (i = 0; i < NGX_HTTP_FERMATA_FIELDS_COUNT; i++) {
+        name = &ngx_http_fermata_fields[i];
+
+        if ((size_t) (last - p) >= name->len
+            && ngx_strncmp(p, name->data, name->len) == 0)
+        {
+            *len = name->len;
+            break;
+        }
+    }
+
+    return i;
+}
+
+
 /* The texts come from outside: they are escaped for where they stand. */
 
 static u_char *
@@ -370,7 +478,7 @@ ngx_http_fermata_put_text(u_char *dst, size_t *len, ngx_uint_t kind,
 
     size = ngx_strlen(text);
 
-    if (kind == NGX_HTTP_FERMATA_JSON) {
+    if (kind != NGX_HTTP_FERMATA_HTML) {
         *len += size + ngx_escape_json(NULL, (u_char *) text, size);
 
         return dst ? (u_char *) ngx_escape_json(dst, (u_char *) text, size)

@@ -254,6 +254,15 @@ ngx_http_fermata_words_from(const Fermata__GateAsk *msg,
         return NGX_ERROR;
     }
 
+    ask->back_at = msg->back_at;
+    ask->estimated = msg->estimated;
+
+    /* a later coordinator may have more words */
+
+    if ((ngx_uint_t) msg->phase < FM_PHASE_COUNT) {
+        ask->phase = (enum fm_gate_phase) msg->phase;
+    }
+
     return NGX_OK;
 }
 
@@ -290,7 +299,6 @@ ngx_http_fermata_ask_from(const Fermata__GateAsk *msg, struct fm_gate_ask *ask)
     ask->voice.epoch = msg->epoch;
     ask->voice.seq = msg->seq;
     ask->cut_after_ms = msg->cut_after_ms;
-    ask->back_at = msg->back_at;
     ask->run = msg->run;
     ask->refresh = msg->refresh;
 
@@ -376,6 +384,8 @@ ngx_http_fermata_ask_pack(ngx_pool_t *pool, const struct fm_gate_ask *ask,
     msg.back_at = ask->back_at;
     msg.run = ask->run;
     msg.refresh = ask->refresh;
+    msg.phase = (Fermata__GatePhase) ask->phase;
+    msg.estimated = ask->estimated;
 
     bypass.key.data = (uint8_t *) ask->bypass.key;
     bypass.key.len = FM_BYPASS_KEY_SIZE;

@@ -53,6 +53,23 @@ sentence(FILE *out, const struct co_look *look, const Fermata__ClusterStatus *st
 	fprintf(out, "%s\n", co_color_end(look, CO_STRONG));
 }
 
+/* What visitors are told, while the page is up. */
+static void
+back(FILE *out, const struct co_look *look, const Fermata__ClusterStatus *status)
+{
+	char clock[32];
+	bool is_past = status->back_at * 1000 <= look->now_ms;
+
+	if (status->back_at <= 0 || strcmp(status->public_state, "closed") != 0) return;
+	if (status->back_at * 1000 - look->now_ms > INT64_C(12) * 3600 * 1000)
+		(void)co_date(clock, sizeof(clock), status->back_at * 1000);
+	else
+		(void)co_clock(clock, sizeof(clock), status->back_at * 1000);
+	fprintf(out, "back at about %s%s%s\n", clock,
+		status->back_estimated ? ", judged by earlier runs" : "",
+		is_past ? "; that is past, visitors read that it takes longer" : "");
+}
+
 static void
 nodes(FILE *out, const struct co_look *look, const Fermata__ClusterStatus *status)
 {
@@ -146,6 +163,7 @@ void
 co_render_status(FILE *out, const struct co_look *look, const Fermata__ClusterStatus *status)
 {
 	sentence(out, look, status);
+	back(out, look, status);
 	if (status->n_nodes) {
 		fputc('\n', out);
 		nodes(out, look, status);

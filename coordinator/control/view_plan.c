@@ -7,7 +7,6 @@
 
 #define TEXT(s) ((char *)(uintptr_t)(s))
 #define ROWS_MOST 40
-#define MEDIAN_OF 7
 #define REFUSALS_MOST (2 * FM_NODES_MAX + FM_GATES_MAX + 1)
 
 struct rows {
@@ -23,6 +22,7 @@ fill_row(struct co_daemon *daemon, const char *procedure, const struct co_step *
 {
 	Fermata__PlanStep *step = &rows->steps[rows->count];
 	char *limit = rows->limits[rows->count], *failure = rows->failures[rows->count];
+	int64_t took = 0;
 
 	fermata__plan_step__init(step);
 	fm_format_duration(limit, sizeof(rows->limits[0]), daemon->config.limits_ms[row->limit]);
@@ -33,7 +33,8 @@ fill_row(struct co_daemon *daemon, const char *procedure, const struct co_step *
 	step->says = TEXT(row->says);
 	step->limit = limit;
 	step->on_failure = failure;
-	step->expected_ms = co_journal_median_ms(daemon->journal, procedure, row->name, MEDIAN_OF);
+	took = co_journal_median_ms(daemon->journal, procedure, row->name, CO_MEDIAN_OF);
+	step->expected_ms = took < 0 ? 0 : took;
 	rows->list[rows->count++] = step;
 }
 

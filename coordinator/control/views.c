@@ -335,5 +335,7 @@ co_view_status(struct co_daemon *daemon, struct co_client *client)
 	if (row.run != 0) msg.run = &run;
 	msg.coordinator = TEXT("fermata-coordinator " FM_VERSION);
 	msg.summary = row.text;
+	msg.back_at = state->gate.back_at;
+	msg.back_estimated = state->gate.estimated;
 	co_answer(client, FERMATA__CONTROL_EVENT__WHAT_STATUS, &msg);
 }

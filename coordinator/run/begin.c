@@ -111,6 +111,7 @@ make_run(struct co_core *core, struct co_state *draft, const struct co_order *or
 	memcpy(draft->gate.bypass.key, order->bypass_key, sizeof(order->bypass_key));
 	FM_COPY(draft->gate.message, order->message);
 	draft->gate.back_at = order->back_at;
+	draft->gate.estimated = false;
 	draft->epoch++;
 }
 

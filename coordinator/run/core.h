@@ -69,6 +69,11 @@ int co_turn_back(struct co_core *core, const char *back, const char *why);
 int co_take_without(struct co_core *core, struct co_run *run, unsigned count,
 		    const char names[][FM_NAME_SIZE], struct fm_err *err);
 
+/* visitors.c: to the draft's ask of the gates; after the row's own asks. */
+void co_tell_visitors(struct co_core *core, struct co_state *draft, const struct co_step *step);
+/* Takes back what was estimated; what a person promised stays. */
+void co_promise_nothing(struct co_state *draft);
+
 /* tell.c: of the committed state, or of a draft. */
 void co_row_of(const struct co_core *core, const struct co_state *state, struct co_run_row *ret);
 

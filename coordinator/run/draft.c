@@ -65,9 +65,9 @@ same_gate_ask(const struct fm_gate_ask *a, const struct fm_gate_ask *b)
 		return false;
 	return a->mode == b->mode && a->drained_count == b->drained_count &&
 	       a->cut_after_ms == b->cut_after_ms && a->back_at == b->back_at && a->run == b->run &&
-	       a->refresh == b->refresh && fm_is_equal(a->pinned, b->pinned) &&
-	       fm_is_equal(a->message, b->message) && fm_is_equal(a->step, b->step) &&
-	       fm_is_equal(a->command, b->command) &&
+	       a->refresh == b->refresh && a->phase == b->phase && a->estimated == b->estimated &&
+	       fm_is_equal(a->pinned, b->pinned) && fm_is_equal(a->message, b->message) &&
+	       fm_is_equal(a->step, b->step) && fm_is_equal(a->command, b->command) &&
 	       same_names(a->drained_count, a->drained, b->drained);
 }
 

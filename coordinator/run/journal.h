@@ -88,8 +88,9 @@ int co_journal_events(struct co_journal *journal, uint64_t run, uint64_t after, 
 int co_journal_points(struct co_journal *journal, struct co_point_row **ret, unsigned *ret_count,
 		      struct fm_err *err); /* newest first, swept ones left out */
 
-/* Median of took_ms over the last `most` "done" events of this step in runs of this procedure; 0
+/* Median of took_ms over the last `most` "done" events of this step in runs of this procedure; -1
  * when it never ran. */
+#define CO_MEDIAN_OF 7
 int64_t co_journal_median_ms(struct co_journal *journal, const char *procedure, const char *step,
 			     unsigned most);
 

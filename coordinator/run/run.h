@@ -37,6 +37,8 @@ struct co_env {
 	void (*job_stop)(void *ctx); /* no answer follows */
 	/* To those who follow a run; after the commit. */
 	void (*event)(void *ctx, const struct co_event_row *event);
+	/* How long a step of this procedure took before; -1: it never ran. */
+	int64_t (*median_ms)(void *ctx, const char *procedure, const char *step);
 };
 
 /* What a person asks for. */

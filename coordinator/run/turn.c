@@ -42,9 +42,7 @@ co_enter_row(struct co_core *core, struct co_state *draft, const struct co_step 
 	run->step_ms = t.wall_ms;
 	run->state = (step->scope & CO_PERSON) != 0 ? CO_RUN_HELD : CO_RUN_RUNNING;
 	ask_row(core, &t, step);
-	FM_COPY(draft->gate.step, step->says);
-	FM_COPY(draft->gate.command, core->procedure->command);
-	draft->gate.run = run->number;
+	co_tell_visitors(core, draft, step);
 	FM_FORMAT(name, "%s%s%s", step->says, (step->scope & CO_EACH) != 0 ? ": " : "",
 		  (step->scope & CO_EACH) != 0 ? draft->node_names[run->subject] : "");
 	co_tell_event(core, run->state == CO_RUN_HELD ? "held" : "step", step->name, name, 0);
@@ -149,6 +147,8 @@ finish(struct co_core *core, struct co_state *draft, enum co_end end)
 	for (unsigned i = 0; i < draft->node_count; i++) draft->nodes[i].run = 0;
 	draft->gate.step[0] = '\0';
 	co_end_links(draft);
+	draft->gate.phase = FM_PHASE_NONE;
+	co_promise_nothing(draft);
 	co_tell_event(core, "end", run->step, co_end_name(end), run->ended_ms - run->began_ms);
 }
 
@@ -238,6 +238,7 @@ halt(struct co_core *core, const char *why)
 	struct co_state *draft = co_draft(core);
 
 	draft->run.state = CO_RUN_HALTED;
+	co_promise_nothing(draft);
 	memset(&draft->run.words, 0, sizeof(draft->run.words));
 	FM_COPY(draft->run.why, why);
 	co_tell_event(core, "halted", core->step->name, why, 0);

@@ -208,9 +208,9 @@ co_journal_median_ms(struct co_journal *journal, const char *procedure, const ch
 		"select took_ms from took where place = (count + 1) / 2";
 	_cleanup_(co_statement_free) sqlite3_stmt *s = NULL;
 
-	if (prepare(journal, sql, &s, NULL) < 0) return 0;
+	if (prepare(journal, sql, &s, NULL) < 0) return -1;
 	sqlite3_bind_text(s, 1, step, -1, SQLITE_STATIC);
 	sqlite3_bind_text(s, 2, procedure, -1, SQLITE_STATIC);
 	sqlite3_bind_int64(s, 3, most);
-	return sqlite3_step(s) == SQLITE_ROW ? sqlite3_column_int64(s, 0) : 0;
+	return sqlite3_step(s) == SQLITE_ROW ? sqlite3_column_int64(s, 0) : -1;
 }

@@ -28,6 +28,18 @@
 	X(REFUSED, "refused")   \
 	X(BACKOFF, "backoff")
 #define FM_GATE_MODES(X) X(NONE, "none") X(OPEN, "open") X(CLOSED, "closed") X(PINNED, "pinned")
+/* What visitors read, in their language: ngx_module/fm_gate_words.c. */
+#define FM_GATE_PHASES(X)         \
+	X(NONE, "none")           \
+	X(PREPARING, "preparing") \
+	X(STOPPING, "stopping")   \
+	X(SAVING, "saving")       \
+	X(UPDATING, "updating")   \
+	X(STARTING, "starting")   \
+	X(CHECKING, "checking")   \
+	X(RESTORING, "restoring") \
+	X(OPENING, "opening")     \
+	X(WORKING, "working")
 
 #define X(name, text) FM_APP_GOAL_##name,
 enum fm_app_goal { FM_APP_GOALS(X) };
@@ -40,6 +52,9 @@ enum fm_app_state { FM_APP_STATES(X) };
 #undef X
 #define X(name, text) FM_GATE_##name,
 enum fm_gate_mode { FM_GATE_MODES(X) };
+#undef X
+#define X(name, text) FM_PHASE_##name,
+enum fm_gate_phase { FM_GATE_PHASES(X) FM_PHASE_COUNT };
 #undef X
 
 const char *fm_app_goal_name(enum fm_app_goal goal);
@@ -116,6 +131,8 @@ struct fm_gate_ask {
 	uint64_t run;
 	bool refresh;
 	struct fm_gate_bypass bypass;
+	enum fm_gate_phase phase;
+	bool estimated;
 };
 
 struct fm_node_traffic {

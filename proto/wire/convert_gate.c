@@ -40,6 +40,8 @@ fm_gate_ask_pack(const struct fm_gate_ask *ask, size_t *ret_size)
 	bypass.node = fm_field_clean(a.bypass.node);
 	bypass.shut = a.bypass.shut;
 	msg.bypass = &bypass;
+	msg.phase = (Fermata__GatePhase)a.phase;
+	msg.estimated = a.estimated;
 	envelope.body_case = FERMATA__ENVELOPE__BODY_GATE_ASK;
 	envelope.gate_ask = &msg;
 	return fm_frame_pack(&envelope, ret_size);
@@ -124,6 +126,9 @@ fm_gate_ask_from(const struct Fermata__GateAsk *msg, struct fm_gate_ask *ret, st
 	ret->back_at = msg->back_at;
 	ret->run = msg->run;
 	ret->refresh = msg->refresh;
+	/* A later coordinator may have more words. */
+	if ((unsigned)msg->phase < FM_PHASE_COUNT) ret->phase = (enum fm_gate_phase)msg->phase;
+	ret->estimated = msg->estimated;
 	return 0;
 }
 

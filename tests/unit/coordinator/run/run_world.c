@@ -73,12 +73,24 @@ event(void *ctx, const struct co_event_row *row)
 	(void)row;
 }
 
+static int64_t
+median(void *ctx, const char *procedure, const char *step)
+{
+	const struct run_world *w = ctx;
+
+	(void)procedure;
+	(void)step;
+	return w->median_ms;
+}
+
 struct run_world *
 run_world_new(void)
 {
 	struct run_world *w = fm_new(struct run_world, 1);
 
-	w->env = (struct co_env){ w, wall, commit, ask_node, ask_gate, job, job_stop, event };
+	w->env = (struct co_env){
+		w, wall, commit, ask_node, ask_gate, job, job_stop, event, median
+	};
 	w->config.node_count = 2;
 	w->config.gate_count = 1;
 	w->config.rollback_auto = true;
@@ -87,6 +99,7 @@ run_world_new(void)
 	FM_COPY(w->config.gates[0], "gate1");
 	for (unsigned i = 0; i < CO_LIMITS; i++) w->config.limits_ms[i] = 10000;
 	w->job_answers = true;
+	w->median_ms = -1;
 	w->result.ok = w->result.installed = true;
 	w->app[0] = w->app[1] = FM_APP_READY;
 	run_world_restart(w);

@@ -17,6 +17,7 @@ struct run_world {
 	struct co_job_order order;
 	struct co_event_row last_event, last_done;
 	struct co_job_result result;
+	int64_t median_ms; /* of every step; -1, as at first: none ever ran */
 	struct fm_node_facts facts[FM_NODES_MAX]; /* what each says of itself when it obeys */
 	enum fm_app_state app[FM_NODES_MAX];	  /* what obedient nodes say when asked to run */
 };

@@ -91,7 +91,9 @@ fill_gate_ask(struct fm_gate_ask *ask)
 				     .back_at = -4,
 				     .run = 5,
 				     .refresh = true,
-				     .bypass.shut = true };
+				     .bypass.shut = true,
+				     .phase = FM_PHASE_WORKING,
+				     .estimated = true };
 	FILL(ask->pinned, 'a');
 	for (int i = 0; i < FM_NODES_MAX; i++) FILL(ask->drained[i], (char)('A' + i % 26));
 	FILL(ask->message, 'b');

@@ -1,0 +1,298 @@
+
+/*
+ * Copies of the page: one for each kind and language in each worker, made
+ * again when what it says has changed.
+ */
+
+
+#include "ngx_http_fermata_module.h"
+
+#include <zlib.h>
+
+#if (NGX_SSL)
+#include <openssl/sha.h>
+#endif
+
+
+/* a smaller page is one packet anyway */
+#define NGX_HTTP_FERMATA_PACK_MIN  1024
+
+#define NGX_HTTP_FERMATA_HASH_LEN  sizeof("'sha256-'") - 1 + 44
+
+
+static ngx_http_fermata_copy_t *ngx_http_fermata_copy_make(
+    ngx_http_fermata_page_t *page, ngx_http_fermata_main_conf_t *mcf,
+    ngx_uint_t language, ngx_log_t *log);
+static ngx_uint_t ngx_http_fermata_language(ngx_http_request_t *r);
+#if (NGX_HTTP_GZIP)
+static void ngx_http_fermata_pack(ngx_http_fermata_copy_t *copy,
+    ngx_log_t *log);
+static voidpf ngx_http_fermata_zalloc(voidpf opaque, uInt items, uInt size);
+static void ngx_http_fermata_zfree(voidpf opaque, voidpf address);
+#endif
+static u_char *ngx_http_fermata_policy_hash(u_char *dst, ngx_str_t *page,
+    char *open, char *close);
+
+
+/*
+ * The page as it is now in the language of this request.  It is kept while
+ * handlers and filters run; who needs it for longer takes a reference.
+ */
+
+ngx_http_fermata_copy_t *
+ngx_http_fermata_page_copy(ngx_http_request_t *r, ngx_uint_t kind)
+{
+    ngx_uint_t                     language;
+    ngx_http_fermata_copy_t       *copy;
+    ngx_http_fermata_page_t       *page;
+    ngx_http_fermata_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_fermata_module);
+
+    page = ngx_http_fermata_page_of(r, kind);
+    language = ngx_http_fermata_language(r);
+    copy = page->copies[language];
+
+    if (copy == NULL || copy->version != mcf->sh->text
+        || ngx_time() >= copy->expires)
+    {
+        copy = ngx_http_fermata_copy_make(page, mcf, language,
+                                          r->connection->log);
+    }
+
+    return copy;
+}
+
+
+/* Once for each reference. */
+
+void
+ngx_http_fermata_copy_release(void *data)
+{
+    ngx_http_fermata_copy_t *copy = data;
+
+    if (--copy->refs) {
+        return;
+    }
+
+    if (copy->packed.data) {
+        ngx_free(copy->packed.data);
+    }
+
+    ngx_free(copy->text.data);
+    ngx_free(copy);
+}
+
+
+ngx_http_fermata_page_t *
+ngx_http_fermata_page_of(ngx_http_request_t *r, ngx_uint_t kind)
+{
+    ngx_http_fermata_loc_conf_t   *lcf;
+    ngx_http_fermata_main_conf_t  *mcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_fermata_module);
+
+    if (lcf->pages[kind]) {
+        return lcf->pages[kind];
+    }
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_fermata_module);
+
+    return &mcf->pages[kind];
+}
+
+
+static ngx_http_fermata_copy_t *
+ngx_http_fermata_copy_make(ngx_http_fermata_page_t *page,
+    ngx_http_fermata_main_conf_t *mcf, ngx_uint_t language, ngx_log_t *log)
+{
+    ngx_http_fermata_copy_t  *copy;
+
+    copy = ngx_calloc(sizeof(ngx_http_fermata_copy_t), log);
+    if (copy == NULL) {
+        return NULL;
+    }
+
+    if (ngx_http_fermata_render(page, mcf, language, copy, log) != NGX_OK) {
+        ngx_free(copy);
+        return NULL;
+    }
+
+    ngx_log_debug4(NGX_LOG_DEBUG_HTTP, log, 0,
+                   "fermata page: kind %ui, language %s, text %uA, %uz bytes",
+                   page->kind, fm_gate_words(language)->tag, copy->version,
+                   copy->text.len);
+
+#if (NGX_HTTP_GZIP)
+
+    if (page->kind == NGX_HTTP_FERMATA_HTML
+        && copy->text.len >= NGX_HTTP_FERMATA_PACK_MIN)
+    {
+        ngx_http_fermata_pack(copy, log);
+    }
+
+#endif
+
+    copy->refs = 1;
+
+    if (page->copies[language]) {
+        ngx_http_fermata_copy_release(page->copies[language]);
+    }
+
+    page->copies[language] = copy;
+
+    return copy;
+}
+
+
+static ngx_uint_t
+ngx_http_fermata_language(ngx_http_request_t *r)
+{
+#if (NGX_HTTP_HEADERS)
+    ngx_table_elt_t  *h;
+
+    h = r->headers_in.accept_language;
+
+    if (h) {
+        return fm_gate_language((char *) h->value.data, h->value.len);
+    }
+
+#endif
+
+    return 0;
+}
+
+
+#if (NGX_HTTP_GZIP)
+
+/* On any failure the page goes out as it is. */
+
+static void
+ngx_http_fermata_pack(ngx_http_fermata_copy_t *copy, ngx_log_t *log)
+{
+    int        rc;
+    u_char    *data;
+    z_stream   z;
+
+    ngx_memzero(&z, sizeof(z_stream));
+
+    z.zalloc = ngx_http_fermata_zalloc;
+    z.zfree = ngx_http_fermata_zfree;
+    z.opaque = log;
+
+    rc = deflateInit2(&z, Z_BEST_COMPRESSION, Z_DEFLATED, MAX_WBITS + 16,
+                      MAX_MEM_LEVEL - 1, Z_DEFAULT_STRATEGY);
+    if (rc != Z_OK) {
+        ngx_log_error(NGX_LOG_ALERT, log, 0, "deflateInit2() failed: %d", rc);
+        return;
+    }
+
+    data = ngx_alloc(copy->text.len, log);
+
+    if (data) {
+        z.next_in = copy->text.data;
+        z.avail_in = (uInt) copy->text.len;
+        z.next_out = data;
+        z.avail_out = (uInt) copy->text.len;
+
+        /* more than the page itself is not worth it */
+
+        if (deflate(&z, Z_FINISH) == Z_STREAM_END) {
+            copy->packed.data = data;
+            copy->packed.len = z.total_out;
+
+        } else {
+            ngx_free(data);
+        }
+    }
+
+    (void) deflateEnd(&z);
+}
+
+
+static voidpf
+ngx_http_fermata_zalloc(voidpf opaque, uInt items, uInt size)
+{
+    return ngx_alloc((size_t) items * size, opaque);
+}
+
+
+static void
+ngx_http_fermata_zfree(voidpf opaque, voidpf address)
+{
+    ngx_free(address);
+}
+
+#endif
+
+
+/*
+ * What our own page may do: its own style and script, by their hashes, and
+ * asking this host.  It may be shown in a frame, as the application may.
+ */
+
+ngx_int_t
+ngx_http_fermata_page_policy(ngx_conf_t *cf,
+    ngx_http_fermata_main_conf_t *mcf)
+{
+    u_char     *p;
+    ngx_str_t  *page;
+
+    static char  start[] = "default-src 'none'; connect-src 'self'; "
+                           "img-src 'self'; base-uri 'none'; "
+                           "form-action 'none'; style-src ";
+    static char  middle[] = "; script-src ";
+
+    page = &mcf->pages[NGX_HTTP_FERMATA_HTML].source;
+
+    p = ngx_pnalloc(cf->pool, sizeof(start) + sizeof(middle)
+                              + 2 * (NGX_HTTP_FERMATA_HASH_LEN));
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    mcf->policy.data = p;
+
+    p = ngx_cpymem(p, start, sizeof(start) - 1);
+    p = ngx_http_fermata_policy_hash(p, page, "<style>", "</style>");
+    p = ngx_cpymem(p, middle, sizeof(middle) - 1);
+    p = ngx_http_fermata_policy_hash(p, page, "<script>", "</script>");
+
+    mcf->policy.len = p - mcf->policy.data;
+
+    return NGX_OK;
+}
+
+
+static u_char *
+ngx_http_fermata_policy_hash(u_char *dst, ngx_str_t *page, char *open,
+    char *close)
+{
+#if (NGX_SSL)
+    u_char     hash[SHA256_DIGEST_LENGTH], *p, *last;
+    ngx_str_t  from, to;
+
+    p = (u_char *) ngx_strstr(page->data, open) + ngx_strlen(open);
+    last = (u_char *) ngx_strstr(p, close);
+
+    (void) SHA256(p, last - p, hash);
+
+    from.data = hash;
+    from.len = SHA256_DIGEST_LENGTH;
+
+    dst = ngx_cpymem(dst, "'sha256-", sizeof("'sha256-") - 1);
+
+    to.data = dst;
+    ngx_encode_base64(&to, &from);
+
+    dst += to.len;
+    *dst++ = '\'';
+
+    return dst;
+
+#else
+
+    return ngx_cpymem(dst, "'unsafe-inline'", sizeof("'unsafe-inline'") - 1);
+
+#endif
+}
