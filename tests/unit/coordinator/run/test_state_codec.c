@@ -31,6 +31,9 @@ fill(struct co_state *s)
 	s->run.step_ms = 77;
 	s->run.max_downtime_ms = 600000;
 	FM_COPY(s->run.procedure, "upgrade");
+	s->run.without_count = 2;
+	FM_COPY(s->run.without[0], "gate2");
+	FM_COPY(s->run.without[1], "gate4");
 	FM_COPY(s->run.step, "start first");
 	FM_COPY(s->run.why, "because \"it\" failed\nhere");
 	s->gate.mode = FM_GATE_PINNED;

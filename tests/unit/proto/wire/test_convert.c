@@ -117,13 +117,20 @@ fill_gate_report(struct fm_gate_report *r)
 				      .passed = 6,
 				      .refused = 7,
 				      .bypassed = 8,
-				      .tabs = 9 };
+				      .tabs = 9,
+				      .idle = 10,
+				      .generations = 11,
+				      .override = FM_GATE_OPEN,
+				      .override_at = 12,
+				      .waiting = true };
+	FILL(r->override_by, 'c');
 	FILL(r->pinned, 'a');
 	for (int i = 0; i < FM_NODES_MAX; i++) {
 		FILL(r->drained[i], (char)('A' + i % 26));
 		FILL(r->nodes[i].name, (char)('a' + i % 26));
 		r->nodes[i].in_flight = (uint32_t)i;
 		r->nodes[i].websockets = (uint32_t)i * 2;
+		r->nodes[i].idle = (uint32_t)i * 3;
 	}
 	FILL(r->error, 'b');
 }
