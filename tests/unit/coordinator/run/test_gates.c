@@ -98,10 +98,12 @@ test_left_out_and_back_it_is_waited_for(void **state)
 
 	co_on_gate_up(w->core, 1, 0, 0, w->now);
 	assert_int_equal(begin(w, "page on", "gate2"), 0);
-	obey(w, 5);
-	assert_int_equal(run_world_run(w)->state, CO_RUN_RUNNING);
-	report(w, 1, 0, 0, FM_GATE_NONE);
 	obey(w, 2);
+	report(w, 1, 0, 0, FM_GATE_NONE);
+	assert_string_equal(run_world_run(w)->step, "close gates");
+	obey(w, 4);
+	assert_int_equal(run_world_run(w)->state, CO_RUN_RUNNING);
+	assert_non_null(strstr(co_core_waiting(w->core), "gate gate2"));
 	report(w, 1, 0, 0, FM_GATE_NONE);
 	obey(w, 2);
 	assert_int_equal(run_world_run(w)->end, CO_END_DONE);
