@@ -49,6 +49,9 @@ static ngx_http_fermata_frame_t      *ngx_http_fermata_news;
 static ngx_atomic_uint_t              ngx_http_fermata_news_number;
 static ngx_atomic_uint_t              ngx_http_fermata_news_version;
 
+static ngx_uint_t                     ngx_http_fermata_tabs_told;
+static ngx_msec_t                     ngx_http_fermata_tell_start;
+
 static ngx_uint_t                     ngx_http_fermata_released;
 static ngx_uint_t                     ngx_http_fermata_to_release;
 static ngx_msec_t                     ngx_http_fermata_release_start;
@@ -175,6 +178,9 @@ ngx_http_fermata_tabs_tell(void)
         ngx_queue_init(&ngx_http_fermata_waiting);
     }
 
+    ngx_http_fermata_tabs_told = 0;
+    ngx_http_fermata_tell_start = ngx_current_msec;
+
     ngx_post_event(&ngx_http_fermata_tell_event, &ngx_posted_events);
 }
 
@@ -189,8 +195,16 @@ ngx_http_fermata_tabs_tell_handler(ngx_event_t *ev)
     for (n = 0; n < NGX_HTTP_FERMATA_TABS_TURN; n++) {
 
         if (ngx_queue_empty(&ngx_http_fermata_untold)) {
+            ngx_time_update();
+
+            ngx_log_error(NGX_LOG_INFO, ngx_cycle->log, 0,
+                          "fermata: %ui open tabs told within %M ms",
+                          ngx_http_fermata_tabs_told,
+                          ngx_current_msec - ngx_http_fermata_tell_start);
             return;
         }
+
+        ngx_http_fermata_tabs_told++;
 
         q = ngx_queue_head(&ngx_http_fermata_untold);
         tab = ngx_queue_data(q, ngx_http_fermata_tab_t, queue);

@@ -71,7 +71,7 @@ worker_processes {workers};
 pid nginx.pid;
 {env}
 error_log error.log {level};
-events {{ worker_connections 512; {events} }}
+events {{ worker_connections {connections}; {events} }}
 http {{
     log_format gate '$msec $status $fermata_mode $fermata_node $fermata_epoch.$fermata_seq '
                     '$fermata_bypassed "$request" $upstream_addr';
@@ -130,7 +130,7 @@ class Gate:
         self.pids = set()
         addresses = {n: f"127.0.0.1:{node.port}" for n, node in backends.nodes.items()}
         self.values = dict(
-            module=module(), workers=4,
+            module=module(), workers=4, connections=512,
             # nginx hands nothing down to a new binary but what it is told to
             env="env LD_PRELOAD; env ASAN_OPTIONS; env UBSAN_OPTIONS;" if ASAN else "",
             level="notice", events="", default="", start_wait="0", balancer="",
