@@ -1,13 +1,13 @@
 #!/bin/bash
 # build.sh WORD [ARGUMENT ...] - everything that is done with this checkout. CI calls only these words.
 #
-#   deps [SET ...]      installs what the other words need (sets: build test real lint fuzz cover bench)
+#   deps [SET ...]      installs what the other words need (sets: build test real browser lint fuzz cover bench)
 #   build               all programs and the gate, into build/
 #   test [NAME ...]     unit tests, simulator and fast flows; with names: only those unit tests
 #   demo [--keep]       a real NocoBase cluster, conducted through five scenarios
 #   flow [ARGS]         real processes with the stand-in application (pytest arguments)
 #   gate [ARGS]         the module in the distribution's nginx (pytest arguments)
-#   e2e                 the demo's scenarios, asserted
+#   e2e                 the demo's scenarios, and an open tab in a real browser
 #   sim [N [ARGS]]      the simulator: all single faults, all pairs, then N seeds
 #   fuzz [SECONDS]      every parser of foreign bytes, so long each
 #   bench [WORD ARGS]   one comparison of tests/bench; without a word: each, in short
@@ -34,6 +34,7 @@ declare -A packages=(
     [test]="python3 python3-pytest python3-h2 python3-psycopg2 python3-websockets postgresql
         postgresql-client redis-server procps iproute2 curl"
     [real]="ca-certificates curl"
+    [browser]="chromium fonts-dejavu-core"
     [lint]="clang-tidy clang-format cppcheck codespell shellcheck universal-ctags binutils"
     [fuzz]="clang libclang-rt-14-dev"
     [cover]="gcovr"
@@ -117,7 +118,7 @@ pythons() {
 tally() { $python tests/lint/tally.py "$@"; }
 
 word_deps() {
-    if [ $# = 0 ]; then set -- build test real lint fuzz cover bench; fi
+    if [ $# = 0 ]; then set -- build test real browser lint fuzz cover bench; fi
     need "$@"
     say "deps: $* are here"
 }
@@ -165,12 +166,9 @@ word_demo() {
 }
 
 word_e2e() {
-    if tests_in tests/e2e; then
-        need real
-        python_word e2e "$@"
-    else
-        word_demo "$@"
-    fi
+    need build test real browser
+    word_build
+    $python tests/e2e/demo.py --tab "$@"
 }
 
 word_sim() {

@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 """The demo: Fermata conducts a real three-node NocoBase cluster, and what it says is checked.
 
-    demo.py [--keep] [--only N]... [--times N] [--no-floor]
+    demo.py [--keep] [--tab] [--only N]... [--times N] [--no-floor]
 
 Five scenarios on one cluster, in order: startup, in-app maintenance, an upgrade under load, an
-upgrade that fails and is taken back, a coordinator killed in the middle of an upgrade. Ends with one
-page of figures; exit code 0 only if every check held."""
+upgrade that fails and is taken back, a coordinator killed in the middle of an upgrade; with --tab a
+sixth: an open tab in a real browser. Ends with one page of figures; exit code 0 only if every check held."""
 
 import argparse
 import contextlib
@@ -20,6 +20,7 @@ sys.path[:0] = [str(TESTS), str(TESTS / "bench")]
 # pylint: disable=wrong-import-position
 import floor
 import plain
+import tab
 from figures import Figures
 from scenarios import SCENARIOS, Demo
 from stage import checks
@@ -36,8 +37,9 @@ def say(line=""):
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--keep", action="store_true", help="leave the cluster up and say how to use it")
-    parser.add_argument("--only", type=int, action="append", choices=range(1, 6), metavar="N",
+    parser.add_argument("--only", type=int, action="append", choices=range(1, 7), metavar="N",
                         help="this scenario alone (and what it needs before it)")
+    parser.add_argument("--tab", action="store_true", help="an open tab in a real browser, too")
     parser.add_argument("--times", type=int, default=1, metavar="N", help="all of it, N times in a row")
     parser.add_argument("--no-floor", action="store_true", help="leave out the floor and the ratio")
     return parser.parse_args()
@@ -86,7 +88,8 @@ def once(options, count):
     """One pass. Returns its Checks."""
     began = time.monotonic()
     check, figures = checks.Checks(say), Figures()
-    wanted = sorted(set(options.only or range(1, 6)) | ({1, 2} if max(options.only or [5]) > 2 else {1}))
+    scenarios = (*SCENARIOS, ("an open tab is left alone through an upgrade", tab.left_alone))
+    wanted = sorted(set(options.only or range(1, 7 if options.tab else 6)) | ({1, 2} if max(options.only or [5]) > 2 else {1}))
     say("=== Fermata on a real NocoBase cluster" + (f", pass {count}" if options.times > 1 else ""))
     say("--- the stage: PostgreSQL, Redis, nginx, three nodes with NocoBase " + BASE_VERSION)
     cluster = Cluster(real=True)
@@ -94,7 +97,7 @@ def once(options, count):
         cluster.start()
         say(f"  {time.monotonic() - began:.0f} s; everything is in {cluster.folder}")
         demo = Demo(cluster, check, figures, say)
-        for number, (title, scenario) in enumerate(SCENARIOS, start=1):
+        for number, (title, scenario) in enumerate(scenarios, start=1):
             if number in wanted:
                 say(f"\n--- {number}. {title} " + "-" * max(3, 73 - len(title)))
                 scenario(demo)

@@ -1,12 +1,13 @@
 """The five scenarios, and what must hold after each."""
 
+import contextlib
 import json
 import random
 import time
 
 from stage import checks
 from stage.application import ADMIN_EMAIL, ADMIN_PASSWORD, BASE_VERSION, Release
-from stage.place import wait_for
+from stage.place import StageError, wait_for
 from stage.visitors import Visitors
 
 PLUGIN = "departments"  # comes with NocoBase, is not enabled at first, has a resource of that name
@@ -109,17 +110,36 @@ class Demo:
         missing = set(visitors.writes) - set(self.titles())
         check.that(visitors.writes and not missing,
                    f"all {len(visitors.writes)} writes that were acknowledged are there", sorted(missing)[:5])
-        self.judge_sockets(visitors)
+        self.judge_sockets(visitors, run)
         return reached
 
-    def judge_sockets(self, visitors):
-        opened = {s.number for s in visitors.sockets if s.event == "open"}
-        last = {s.number: s.event for s in visitors.sockets if s.event in ("open", "closed", "refused")}
-        back = [number for number, event in last.items() if event == "open"]
+    def wait_tabs(self):
+        """The gate has let them go and every one has come back to a node: nobody touches them."""
+        def back():
+            gate = self.cluster.cli.status()["status"]["gates"][0]
+            return gate.get("tabs", 0) == 0 and gate.get("websockets", 0) >= SOCKETS
+        with contextlib.suppress(StageError):  # judge_sockets() says who is missing
+            wait_for(back, 30, "all tabs are back", every=0.2)
+
+    def judge_sockets(self, visitors, run):
+        """Open tabs: each is taken to the gate, told the steps and the end, and comes back."""
+        check, tabs = self.check, {number: [] for number in range(SOCKETS)}
+        for s in visitors.sockets:
+            tabs[s.number].append(s)
         modal = [s for s in visitors.sockets if s.event == "frame" and "APP_STOPPED" in s.detail]
-        self.check.that(len(opened) == SOCKETS, f"{SOCKETS} tabs had their websocket", len(opened))
-        self.check.that(not modal, "no open tab was told that the application stopped", len(modal))
-        self.say(f"          {len(back)} of {SOCKETS} tabs are connected again by themselves")
+        check.that(not modal, "no open tab was told that the application stopped", len(modal))
+        refused = [s for s in visitors.sockets if s.event == "refused"]
+        check.that(not refused, "no open tab was ever refused its websocket", refused[:2])
+        told = [{json.loads(s.detail)["payload"]["message"] for s in seen if "APP_COMMANDING" in s.detail}
+                for seen in tabs.values()]
+        check.that(min(len(t) for t in told) >= 3, "every open tab was told the steps as they came",
+                   [len(t) for t in told])
+        ends = [json.loads(s.detail)["payload"].get("refresh", False) for s in visitors.sockets
+                if "APP_RUNNING" in s.detail]
+        check.equal(ends, [run["end"] == "done"] * SOCKETS, "tabs that were told of the end, and to load again")
+        away = [number for number, seen in tabs.items()
+                if [s.event for s in seen if s.event != "frame"] != ["open", "closed", "open", "closed", "open"]]
+        check.that(not away, f"all {SOCKETS} tabs came back by themselves", away)
 
     def reached(self, run):
         """Requests of visitors that reached the application while the gates were closed: those that
@@ -198,7 +218,7 @@ def upgrade(demo):
     with demo.visitors("upgrade") as visitors:
         time.sleep(2)
         run, seconds = demo.fermata("upgrade", "--to", version, "--yes")
-        time.sleep(2)
+        demo.wait_tabs()
     demo.check.equal(run["end"], "done", "the run's end")
     demo.serves(version)
     before = {f"before {number}" for number in range(20)}
@@ -218,7 +238,7 @@ def failing_upgrade(demo):
     with demo.visitors("rollback") as visitors:
         time.sleep(2)
         run, seconds = demo.fermata("upgrade", "--to", version, "--yes", code=1)
-        time.sleep(2)
+        demo.wait_tabs()
     demo.check.equal(run["end"], "rolled-back", "the run's end")
     demo.check.that("always fails" in run["why"], "the run says why", run["why"])
     demo.serves(old)
@@ -250,7 +270,7 @@ def killed_coordinator(demo):
         cluster.coordinator.start()
         demo.fermata("attach", str(at["run"]))
         seconds = time.monotonic() - began
-        time.sleep(2)
+        demo.wait_tabs()
     run = demo.last_run()
     demo.check.equal(run["run"], at["run"], "the same run")
     demo.check.equal(run["end"], "done", "the run's end")

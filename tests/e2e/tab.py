@@ -15,7 +15,7 @@ sys.path[:0] = [str(TESTS)]
 # pylint: disable=wrong-import-position
 from stage.application import Release
 from stage.browser import Browser
-from stage.place import StageError, wait_for
+from stage.place import BUILD, StageError, wait_for
 
 VERSION = "2.2.19"
 SLOW_S = 65  # the migration; the gates are closed for longer
@@ -30,6 +30,9 @@ SIGN_IN = """(() => {
 # Born with a document: another one means that the page was loaded again.
 BIRTH = "performance.timeOrigin"
 ASK = "fetch('/api/app:getInfo').then(a => a.json()).then(a => a.data.version)"
+
+
+PICTURES = BUILD / "e2e"
 
 
 def lines(text):
@@ -60,6 +63,8 @@ def watch(page, child, seen):
         text = lines(page.text())
         if text and (not seen or text != seen[-1][1]):
             seen.append((time.monotonic() - began, text))
+            if TITLE in text:
+                page.picture(PICTURES / "tab-meanwhile.png")
         if time.monotonic() - began > 900:
             raise StageError("the upgrade has not ended within 900 s")
         time.sleep(0.25)
@@ -88,7 +93,8 @@ def left_alone(demo):
         before, seen = open_tab(page, demo), []
         born = page.value(BIRTH)
         check.that(before, f"a signed-in tab shows the application: {' | '.join(before)[:70]}")
-        page.picture(cluster.folder / "tab-before.png")
+        PICTURES.mkdir(exist_ok=True)
+        page.picture(PICTURES / "tab-before.png")
         child = cluster.cli.begin("upgrade", "--to", VERSION, "--yes")
         watch(page, child, seen)
         demo.check.equal(cluster.cli.end(child).code, 0, "exit code of the upgrade")
@@ -113,7 +119,7 @@ def judge_afterwards(demo, page, before, born):
     except StageError:
         check.that(False, "the tab has loaded again by itself and shows what it showed before",
                    f"{page.text()[:300]!r}, loaded again: {page.value(BIRTH) != born}")
-    page.picture(demo.cluster.folder / "tab-after.png")
+    page.picture(PICTURES / "tab-after.png")
     check.that(TITLE not in page.text(), "the dialog is gone")
     check.equal(page.value(ASK), VERSION, "release that the tab talks to")
 
@@ -134,7 +140,7 @@ def main():
     finally:
         if check.failed or os.environ.get("FERMATA_KEEP_STAGE"):
             os.environ["FERMATA_KEEP_STAGE"] = "1"
-            say(f"logs and pictures are kept in {cluster.folder}")
+            say(f"logs are kept in {cluster.folder}")
         cluster.close()
     say(check.line())
     return 1 if check.failed else 0
