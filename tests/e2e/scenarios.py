@@ -115,31 +115,14 @@ class Demo:
 
     def wait_tabs(self):
         """The gate has let them go and every one has come back to a node: nobody touches them."""
-        def back():
-            gate = self.cluster.cli.status()["status"]["gates"][0]
-            return gate.get("tabs", 0) == 0 and gate.get("websockets", 0) >= SOCKETS
         with contextlib.suppress(StageError):  # judge_sockets() says who is missing
-            wait_for(back, 30, "all tabs are back", every=0.2)
+            wait_for(lambda: self.cluster.tabs() == (0, SOCKETS), 30, "all tabs are back", every=0.2)
 
     def judge_sockets(self, visitors, run):
         """Open tabs: each is taken to the gate, told the steps and the end, and comes back."""
-        check, tabs = self.check, {number: [] for number in range(SOCKETS)}
-        for s in visitors.sockets:
-            tabs[s.number].append(s)
-        modal = [s for s in visitors.sockets if s.event == "frame" and "APP_STOPPED" in s.detail]
-        check.that(not modal, "no open tab was told that the application stopped", len(modal))
-        refused = [s for s in visitors.sockets if s.event == "refused"]
-        check.that(not refused, "no open tab was ever refused its websocket", refused[:2])
-        told = [{json.loads(s.detail)["payload"]["message"] for s in seen if "APP_COMMANDING" in s.detail}
-                for seen in tabs.values()]
-        check.that(min(len(t) for t in told) >= 3, "every open tab was told the steps as they came",
-                   [len(t) for t in told])
-        ends = [json.loads(s.detail)["payload"].get("refresh", False) for s in visitors.sockets
-                if "APP_RUNNING" in s.detail]
-        check.equal(ends, [run["end"] == "done"] * SOCKETS, "tabs that were told of the end, and to load again")
-        away = [number for number, seen in tabs.items()
-                if [s.event for s in seen if s.event != "frame"] != ["open", "closed", "open", "closed", "open"]]
-        check.that(not away, f"all {SOCKETS} tabs came back by themselves", away)
+        faults = checks.tab_faults(visitors.sockets, SOCKETS, run["end"] == "done")
+        self.check.that(not faults, f"all {SOCKETS} open tabs were told the steps and came back by themselves",
+                        faults[:4])
 
     def reached(self, run):
         """Requests of visitors that reached the application while the gates were closed: those that

@@ -8,6 +8,7 @@ import pytest
 from stage import checks
 from stage.application import Release
 from stage.place import wait_for
+from stage.visitors import Visitors
 from cues import assert_nobody_saw_more_than_the_page, end_of, everywhere, reached_while_closed, watched
 
 def test_startup_starts_the_first_node_alone(cluster):
@@ -49,6 +50,19 @@ def test_upgrade_opens_on_the_first_node(make_cluster):
     steps = {step["name"]: step for step in cluster.run()[0]["run"]["steps"]}
     back = checks.outages(visitors.answers)[0].end_ms
     assert back < steps["join others"]["began_ms"] + steps["join others"]["took_ms"] - 1000
+
+
+@pytest.mark.parametrize("migration, refresh", [("slow:3", True), ("fail", False)])
+def test_open_tabs_come_back_by_themselves(running, migration, refresh):
+    """They load again only if it is another version that they come back to."""
+    for node in running.nodes:
+        node.tune(load_ms=1500)
+    running.app.offer(Release("2.2.16", migration))
+    with Visitors(running.gate.url, running.folder / "visitors.json", sockets=5, limit=120) as visitors:
+        wait_for(lambda: running.tabs() == (0, 5), 20, "five tabs at the nodes", every=0.1)
+        running.cli("upgrade", "--to", "2.2.16", "--yes", expect=0 if refresh else 1)
+        wait_for(lambda: running.tabs() == (0, 5), 30, "all are back", every=0.1)
+    assert not checks.tab_faults(visitors.sockets, 5, refresh)
 
 
 def test_failing_migration_is_rolled_back(running):

@@ -58,6 +58,28 @@ def latency_ms(answers, kind="poll", share=0.5):
     return took[min(int(len(took) * share), len(took) - 1)] if took else 0.0
 
 
+def tab_faults(sockets, count, refresh):
+    """What is wrong with how open tabs went through one closing of the gates. Right is: taken to the
+    gate's own websocket, told the steps as they came and at last the end (refresh: to load again), and
+    back at a node, untouched."""
+    found = []
+    for number in range(count):
+        seen = [s for s in sockets if s.number == number]
+        payloads = [json.loads(s.detail)["payload"] for s in seen if s.event == "frame"]
+        told = {p["message"] for p in payloads if p["code"] == "APP_COMMANDING"}
+        ends = [p.get("refresh", False) for p in payloads if p["code"] == "APP_RUNNING"]
+        events = [s.event for s in seen if s.event != "frame"]
+        if events != ["open", "closed", "open", "closed", "open"]:
+            found.append(f"tab {number}: {' '.join(events)}")
+        if len(told) < 2:
+            found.append(f"tab {number}: was told {told}")
+        if ends != [refresh]:
+            found.append(f"tab {number}: at the end refresh was {ends}")
+        if others := {p["code"] for p in payloads} - {"APP_COMMANDING", "APP_RUNNING"}:
+            found.append(f"tab {number}: was told {others}")
+    return found
+
+
 def door_log(nodes, begin_ms, end_ms):
     """From the application's own door: (ms, node, method, path, source) within the span."""
     found = []

@@ -117,6 +117,11 @@ class Cluster(Stage):
         argv = ["show", *([str(number)] if number else []), "--json"]
         return self.cli(*argv, expect=0).json
 
+    def tabs(self):
+        """(open tabs that the gate keeps, websockets at nodes)"""
+        gate = self.cli.status()["status"]["gates"][0]
+        return gate.get("tabs", 0), gate.get("websockets", 0)
+
     def ask(self, path, node=None, method="GET", body=None, headers=None, limit=30):
         """(status, text) from the gate, or straight from a node. Status 0: no answer."""
         base = f"http://{node.address}" if node else self.gate.url
