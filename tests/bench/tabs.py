@@ -2,7 +2,7 @@
 """Open tabs that wait at one gate: what each costs, how long until all are told of a new step, and
 how they are let go. Beside them, on the same nginx: idle kept connections and proxied websockets.
 
-    websockets.py [--sockets N] [--workers N] | --smoke
+    tabs.py [--sockets N] [--workers N] | --smoke
 
 Memory is the private memory of the workers (/proc/PID/smaps_rollup), its growth divided by the
 number of sockets; of the kernel's buffers nothing is in it on either side."""
