@@ -252,7 +252,9 @@ def test_handshake(closed_gate):
     ("GET /ws HTTP/1.1", {"Sec_WebSocket_Key": "A" * 24}, 400),
     ("GET /ws HTTP/1.1", {"Content_Length": "5"}, 400),
     ("GET /ws HTTP/1.1", {"Sec_WebSocket_Version": None}, 426),
-    ("GET /ws HTTP/1.1", {"Sec_WebSocket_Version": "8"}, 426)])
+    ("GET /ws HTTP/1.1", {"Sec_WebSocket_Version": "8"}, 426),
+    ("GET /ws HTTP/1.1", {"Sec_WebSocket_Version": "12"}, 426),
+    ("GET /ws HTTP/1.1", {"Sec_WebSocket_Version": "130"}, 426)])
 def test_faulty_handshake(closed_gate, coordinator, line, changes, wanted):
     raw = Raw(closed_gate.port, line, **changes)
     assert raw.status == wanted
