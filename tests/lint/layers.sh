@@ -20,6 +20,16 @@ for archive in "$build"/agent/core/libag_core.a "$build"/coordinator/*/libco_cor
     failed=1
 done
 
+# The gate's own cores know nothing of nginx either.
+for object in "$build"/ngx_module/objs-plain/addon/*/fm_*.o; do
+    [ -f "$object" ] || continue
+    bad=$(nm -u "$object" | awk '$1 == "U" { print $2 }' | grep -vE '^fm_' |
+        grep -vxE -f <(grep -v '^#' "$here/core-imports.txt"))
+    [ -z "$bad" ] && continue
+    printf '%s may not use: %s\n' "$(basename "$object")" "$(tr '\n' ' ' <<<"$bad")"
+    failed=1
+done
+
 # The lower layers of proto/ know nothing of those above them, nor of the world.
 without() {
     local bad
