@@ -30,7 +30,8 @@ python=/usr/bin/python3 # the one that apt's modules are for
 declare -A packages=(
     [build]="build-essential pkg-config meson ninja-build libevent-dev libprotobuf-c-dev
         protobuf-c-compiler protobuf-compiler libsqlite3-dev libpq-dev libjansson-dev libinih-dev
-        libsmartcols-dev libsystemd-dev libbsd-dev libssl-dev libcmocka-dev nginx nginx-dev scdoc"
+        libsmartcols-dev libsystemd-dev libcap-ng-dev libbsd-dev libssl-dev libcmocka-dev nginx nginx-dev
+        scdoc"
     [test]="python3 python3-pytest python3-h2 python3-psycopg2 python3-websockets postgresql
         postgresql-client redis-server procps iproute2 curl"
     [real]="ca-certificates curl"

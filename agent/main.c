@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "agent/agent.h"
+#include "agent/caps.h"
 #include "agent/runtimes/runtime.h"
 #include "agent/work/work.h"
 #include "base/log.h"
@@ -114,7 +115,7 @@ run(const struct ag_settings *settings)
 	struct event *term = evsignal_new(base, SIGTERM, on_end, base);
 	struct event *interrupt = evsignal_new(base, SIGINT, on_end, base);
 	struct event *hangup = evsignal_new(base, SIGHUP, on_nothing, base);
-	struct ag_agent *agent;
+	struct ag_agent *agent = NULL;
 	struct fm_err err;
 	int status = EXIT_SUCCESS;
 
@@ -122,7 +123,7 @@ run(const struct ag_settings *settings)
 	(void)event_add(term, NULL);
 	(void)event_add(interrupt, NULL);
 	(void)event_add(hangup, NULL);
-	agent = ag_agent_new(base, settings, &err);
+	if (ag_caps_drop(settings, &err) == 0) agent = ag_agent_new(base, settings, &err);
 	if (agent) {
 		fm_log(FM_LOG_NOTICE, "agent begins", "version=%s node=%s", FM_VERSION,
 		       settings->node);

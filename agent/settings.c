@@ -1,10 +1,12 @@
 #include "agent/settings.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <limits.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "agent/runtimes/runtime.h"
@@ -97,6 +99,34 @@ find_user(struct ag_settings *s, struct reading *r)
 	(void)FM_COPY(s->home, pw->pw_dir);
 }
 
+static void
+find_group(struct ag_settings *s, struct reading *r)
+{
+	const struct group *gr;
+
+	if (!s->group[0]) return;
+	gr = getgrnam(s->group);
+	if (!gr)
+		fault(r, "group %s is not known here", s->group);
+	else if (s->uid)
+		s->gid = gr->gr_gid;
+	else if (gr->gr_gid != getegid())
+		fault(r, "group %s goes with another user: set user, and run the agent as root",
+		      s->group);
+}
+
+static void
+check_open_files(const struct ag_settings *s, struct reading *r)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || s->open_files <= (long long)limit.rlim_max)
+		return;
+	fault(r, "open_files %lld is more than the agent itself may give (%llu): raise LimitNOFILE of "
+		 "its unit",
+	      s->open_files, (unsigned long long)limit.rlim_max);
+}
+
 /* "http://host:port" with nothing behind it. */
 static bool
 split_url(struct ag_settings *s)
@@ -167,6 +197,8 @@ ag_settings_read(struct ag_settings *s, const char *path, void (*say)(void *arg,
 	default_path(s->snapshots, sizeof(s->snapshots), s->state_dir, "snapshots");
 	find_dbjob(s, &r);
 	find_user(s, &r);
+	find_group(s, &r);
+	check_open_files(s, &r);
 	ag_runtime_of(s)->check(s, fault, &r);
 	if (s->env_file[0]) read_env_file(s, &r);
 	default_path(s->env_file, sizeof(s->env_file), s->state_dir, "container.env");

@@ -23,7 +23,8 @@ struct ag_settings {
 	char unit[256]; /* of systemd */
 	char env_file[AG_PATH_SIZE], storage[AG_PATH_SIZE], node_dir[AG_PATH_SIZE];
 	char start_command[AG_PATH_SIZE], migrate_args[256], fetch_command[AG_PATH_SIZE];
-	char url[256], user[FM_NAME_SIZE];
+	char url[256], user[FM_NAME_SIZE], group[FM_NAME_SIZE];
+	long long open_files, nice;
 	char log_file[AG_PATH_SIZE], snapshots[AG_PATH_SIZE];
 	long long keep_snapshots;
 	long long term_ms, kill_ms, poll_ms, start_poll_ms, stuck_ms, retry_ms;

@@ -7,10 +7,12 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/world/cgroup.h"
 #include "agent/world/dotenv.h"
 #include "base/check.h"
 #include "base/cleanup.h"
@@ -142,7 +144,7 @@ open_log(const struct ag_settings *s, struct fm_err *err)
 
 struct launch {
 	const struct ag_settings *settings;
-	const char *folder, *command;
+	const char *folder, *command, *cgroup;
 	char **env;
 	int log, null, status[2];
 };
@@ -175,6 +177,18 @@ become(const struct ag_settings *s)
 	return initgroups(s->user, s->gid) == 0 && setgid(s->gid) == 0 && setuid(s->uid) == 0;
 }
 
+static bool
+limit(const struct ag_settings *s)
+{
+	const rlim_t files = (rlim_t)s->open_files;
+	const struct rlimit open_files = { files, files };
+
+	if (files && setrlimit(RLIMIT_NOFILE, &open_files) < 0) return false;
+	/* An agent that stands back further itself cannot give more than it has. */
+	if (getpriority(PRIO_PROCESS, 0) >= (int)s->nice) return true;
+	return setpriority(PRIO_PROCESS, 0, (int)s->nice) == 0;
+}
+
 /* In the child. */
 _Noreturn static void
 run(const struct launch *l)
@@ -183,8 +197,9 @@ run(const struct launch *l)
 			       (char *)(uintptr_t)l->command, NULL };
 
 	reset_signals();
+	if (l->cgroup[0]) (void)ag_cgroup_enter(l->cgroup, 0);
 	if (setsid() >= 0 && dup2(l->null, STDIN_FILENO) >= 0 && dup2(l->log, STDOUT_FILENO) >= 0 &&
-	    dup2(l->log, STDERR_FILENO) >= 0 && become(l->settings) && chdir(l->folder) == 0)
+	    dup2(l->log, STDERR_FILENO) >= 0 && limit(l->settings) && become(l->settings) && chdir(l->folder) == 0)
 		(void)execve("/bin/sh", argv, l->env);
 	if (write(l->status[1], &errno, sizeof(errno)) < 0) _exit(126);
 	_exit(127);
@@ -219,7 +234,7 @@ ag_node_dir_make(const struct ag_settings *s, const char *user, struct fm_err *e
 
 pid_t
 ag_launch(const struct ag_settings *s, const char marks[2][AG_PATH_SIZE + 32], const char *release,
-	  enum fm_start_mode mode, struct fm_err *err)
+	  enum fm_start_mode mode, const char *cgroup, struct fm_err *err)
 {
 	_cleanup_(launch_done) struct launch l = {
 		.settings = s, .log = -1, .null = -1, .status = { -1, -1 }
@@ -235,6 +250,7 @@ ag_launch(const struct ag_settings *s, const char marks[2][AG_PATH_SIZE + 32], c
 			mode == FM_START_MIGRATE ? s->migrate_args : "");
 	l.folder = folder;
 	l.command = command;
+	l.cgroup = cgroup;
 	l.env = ag_launch_env(s, marks, release, err);
 	if (!l.env || ag_node_dir_make(s, s->uid ? s->user : "", err) < 0) return -1;
 	l.log = open_log(s, err);

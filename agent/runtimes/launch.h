@@ -16,8 +16,10 @@ void ag_launch_env_free(char **env);
 /* The node's own folder, owned by this user ("": ours). */
 int ag_node_dir_make(const struct ag_settings *settings, const char *user, struct fm_err *err);
 
-/* The pid of the new session, whose exec has succeeded; -1 with err. */
+/* The pid of the new session, whose exec has succeeded; -1 with err. It is in this control group from
+ * the beginning, if it can be ("": in ours). */
 pid_t ag_launch(const struct ag_settings *settings, const char marks[2][AG_PATH_SIZE + 32],
-		const char *release, enum fm_start_mode mode, struct fm_err *err);
+		const char *release, enum fm_start_mode mode, const char *cgroup,
+		struct fm_err *err);
 
 #endif

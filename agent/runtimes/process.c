@@ -10,6 +10,7 @@
 #include "agent/runtimes/launch.h"
 #include "agent/runtimes/pidset.h"
 #include "agent/runtimes/runtime.h"
+#include "agent/world/cgroup.h"
 #include "agent/world/procs.h"
 #include "agent/world/strangers.h"
 #include "base/cleanup.h"
@@ -26,6 +27,8 @@ struct ag_instance {
 	void *arg;
 	char marks[2][AG_PATH_SIZE + 32];
 	pid_t session;	 /* of the last start, while no other can have its number; 0: none */
+	char delegated[AG_PATH_SIZE]; /* control group of ours below which we may make some; "" */
+	char group[AG_PATH_SIZE];     /* that of the last start, until it is empty; "": none */
 	bool had_unseen; /* at the last scan */
 	struct ag_pidset *alive;
 };
@@ -36,9 +39,13 @@ find(struct ag_instance *in, struct ag_pids *pids)
 	const char *const marks[2] = { in->marks[0], in->marks[1] };
 
 	ag_procs_find(marks, in->session, pids);
+	if (in->group[0]) ag_cgroup_add_pids(in->group, pids);
 	ag_pidset_update(in->alive, pids);
 	/* An empty session's number may be given to somebody else. */
 	if (pids->count == 0) in->session = 0;
+	if (pids->count > 0 || !in->group[0]) return;
+	ag_cgroup_remove(in->group);
+	in->group[0] = '\0';
 }
 
 static unsigned
@@ -57,7 +64,7 @@ process_scan(struct ag_instance *in, char *strange, size_t size)
 	return pids.count;
 }
 
-/* The session that was started last, as "pid start-time boot". Not synced: when the machine ends,
+/* What was started last, as "pid start-time boot group". Not synced: when the machine ends,
  * so does the session. Without this file the marks find all but what hides its environment. */
 static void
 write_session(const struct ag_instance *in, pid_t pid)
@@ -70,25 +77,55 @@ write_session(const struct ag_instance *in, pid_t pid)
 	(void)FM_FORMAT(path, "%s/" SESSION_FILE, in->settings->state_dir);
 	(void)FM_FORMAT(fresh, "%s.new", path);
 	file = fopen(fresh, "we");
-	ok = file && fprintf(file, "%d %" PRIu64 " %s\n", (int)pid, ag_procs_born(pid), boot) > 0 &&
-	     fflush(file) == 0 && rename(fresh, path) == 0;
+	ok = file && fprintf(file, "%d %" PRIu64 " %s ", (int)pid, ag_procs_born(pid), boot) > 0 &&
+	     fprintf(file, "%s\n", in->group[0] ? in->group : "-") > 0 && fflush(file) == 0 && rename(fresh, path) == 0;
 	if (!ok) fm_log(FM_LOG_WARNING, "session is not written", "path=%s", path);
 }
 
-static pid_t
-read_session(const struct ag_instance *in)
+static void
+read_session(struct ag_instance *in)
 {
-	char path[AG_PATH_SIZE + 24], found[BOOT_SIZE], boot[BOOT_SIZE];
+	char path[AG_PATH_SIZE + 24], found[BOOT_SIZE], boot[BOOT_SIZE], group[AG_PATH_SIZE];
 	_cleanup_fclose_ FILE *file = NULL;
 	uint64_t born;
 	int pid;
 
 	(void)FM_FORMAT(path, "%s/" SESSION_FILE, in->settings->state_dir);
 	file = fopen(path, "re");
-	if (!file || fscanf(file, "%d %" SCNu64 " %39s", &pid, &born, found) != 3) return 0;
+	if (!file || fscanf(file, "%d %" SCNu64 " %39s", &pid, &born, found) != 3) return;
 	ag_procs_boot(boot, sizeof(boot));
+	if (strcmp(found, boot) != 0) return;
 	/* The same number on another day is somebody else. */
-	return born && strcmp(found, boot) == 0 && ag_procs_born(pid) == born ? pid : 0;
+	if (born && ag_procs_born(pid) == born) in->session = pid;
+	if (fscanf(file, " %1023s", group) == 1 && group[0] == '/') (void)FM_COPY(in->group, group);
+}
+
+/* Only below a service's own group: there systemd leaves them alone if it was told so (Delegate=). */
+static void
+find_delegated(struct ag_instance *in)
+{
+	char group[AG_PATH_SIZE];
+	size_t len;
+
+	ag_cgroup_of(getpid(), group, sizeof(group));
+	len = strlen(group);
+	if (len > 8 && strcmp(group + len - 8, ".service") == 0) FM_COPY(in->delegated, group);
+}
+
+/* For one life of the application. Without one it is found and ended all the same, by its session and
+ * its marks. */
+static void
+make_group(struct ag_instance *in)
+{
+	struct fm_err err;
+
+	in->group[0] = '\0';
+	if (!in->delegated[0] ||
+	    !FM_FORMAT(in->group, "%s/app-%s", in->delegated, in->settings->node))
+		return;
+	if (ag_cgroup_make(in->group, &err) == 0) return;
+	fm_log(FM_LOG_WARNING, "no control group", "why=\"%s\"", err.text);
+	in->group[0] = in->delegated[0] = '\0';
 }
 
 static bool
@@ -110,7 +147,8 @@ process_open(struct event_base *base, const struct ag_settings *settings,
 	/* Two, because another agent on this host may have a node of the same name. */
 	(void)FM_FORMAT(in->marks[0], "FERMATA_NODE=%s", settings->node);
 	(void)FM_FORMAT(in->marks[1], "FERMATA_AGENT=%s", settings->state_dir);
-	in->session = read_session(in);
+	read_session(in);
+	find_delegated(in);
 	in->alive = ag_pidset_new(base, changed, arg);
 	return in;
 }
@@ -127,8 +165,10 @@ static int
 process_start(struct ag_instance *in, const char *release, enum fm_start_mode mode,
 	      struct fm_err *err)
 {
-	pid_t pid = ag_launch(in->settings, in->marks, release, mode, err);
+	pid_t pid;
 
+	make_group(in);
+	pid = ag_launch(in->settings, in->marks, release, mode, in->group, err);
 	if (pid < 0) return -1;
 	in->session = pid;
 	ag_pidset_add(in->alive, pid);
@@ -159,6 +199,7 @@ process_signal(struct ag_instance *in, enum ag_signal signal)
 		return;
 	}
 	for (int i = 0; i < KILL_ROUNDS; i++) {
+		if (in->group[0]) (void)ag_cgroup_kill(in->group);
 		if (in->session > 0) (void)kill(-in->session, SIGKILL);
 		send_all(in, SIGKILL);
 	}

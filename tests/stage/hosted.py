@@ -55,7 +55,7 @@ class HostedAgent(Agent):
 
     def __init__(self, node, app, coordinator_address, storage, options):
         own = {section: dict(values) for section, values in options.items()}
-        own.setdefault("app", {})["runtime"] = "systemd"
+        own.setdefault("app", {}).setdefault("runtime", "systemd")
         own["systemd"] = {"unit": UNIT}
         super().__init__(node, app, coordinator_address, storage, own)
         self.state.mkdir(mode=0o700, exist_ok=True)
@@ -80,6 +80,7 @@ class HostedAgent(Agent):
         return self.host.pid_of(AGENT_UNIT)
 
     def app_pid(self):
+        """Of the unit; with runtime = process see Stage.app_pids."""
         return self.host.pid_of(UNIT)
 
     def stop(self, limit=10):
