@@ -11,6 +11,7 @@
 #include "agent/runtimes/pidset.h"
 #include "agent/runtimes/runtime.h"
 #include "agent/world/cgroup.h"
+#include "agent/world/listeners.h"
 #include "agent/world/procs.h"
 #include "agent/world/strangers.h"
 #include "base/cleanup.h"
@@ -26,10 +27,11 @@ struct ag_instance {
 	void (*changed)(void *arg);
 	void *arg;
 	char marks[2][AG_PATH_SIZE + 32];
-	pid_t session;	 /* of the last start, while no other can have its number; 0: none */
+	pid_t session; /* of the last start, while no other can have its number; 0: none */
 	char delegated[AG_PATH_SIZE]; /* control group of ours below which we may make some; "" */
 	char group[AG_PATH_SIZE];     /* that of the last start, until it is empty; "": none */
-	bool had_unseen; /* at the last scan */
+	bool had_unseen;	      /* at the last scan */
+	struct ag_inodes held;
 	struct ag_pidset *alive;
 };
 
@@ -55,8 +57,8 @@ process_scan(struct ag_instance *in, char *strange, size_t size)
 	struct ag_pids pids;
 
 	find(in, &pids);
-	found = ag_procs_foreign_listener(in->settings->host, in->settings->port, &pids, strange,
-					  size);
+	found = ag_foreign_listener(in->settings->host, in->settings->port, &pids, &in->held,
+				    strange, size);
 	/* Seen twice, it is no process of ours in its last moment. */
 	if (found == AG_LISTENER_UNSEEN && !in->had_unseen) strange[0] = '\0';
 	in->had_unseen = found == AG_LISTENER_UNSEEN;
@@ -78,7 +80,8 @@ write_session(const struct ag_instance *in, pid_t pid)
 	(void)FM_FORMAT(fresh, "%s.new", path);
 	file = fopen(fresh, "we");
 	ok = file && fprintf(file, "%d %" PRIu64 " %s ", (int)pid, ag_procs_born(pid), boot) > 0 &&
-	     fprintf(file, "%s\n", in->group[0] ? in->group : "-") > 0 && fflush(file) == 0 && rename(fresh, path) == 0;
+	     fprintf(file, "%s\n", in->group[0] ? in->group : "-") > 0 && fflush(file) == 0 &&
+	     rename(fresh, path) == 0;
 	if (!ok) fm_log(FM_LOG_WARNING, "session is not written", "path=%s", path);
 }
 

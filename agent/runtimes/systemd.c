@@ -16,6 +16,7 @@
 #include "agent/runtimes/unit_admin.h"
 #include "agent/world/cgroup.h"
 #include "agent/world/disk.h"
+#include "agent/world/listeners.h"
 #include "agent/world/procs.h"
 #include "base/check.h"
 #include "base/cleanup.h"
@@ -39,7 +40,8 @@ struct ag_instance {
 	bool starting;		  /* asked for, and its job has not ended */
 	struct fm_err start_err;  /* why it ended; "": well */
 	struct event *start_limit;
-	bool had_unseen;   /* listener, at the last scan */
+	bool had_unseen; /* listener, at the last scan */
+	struct ag_inodes held;
 	unsigned in_group; /* of the pids of the last find() these come first */
 	struct ag_pids pids;
 };
@@ -342,8 +344,8 @@ systemd_scan(struct ag_instance *in, char *strange, size_t size)
 	enum ag_listener found;
 
 	find(in);
-	found = ag_procs_foreign_listener(in->settings->host, in->settings->port, &in->pids,
-					  strange, size);
+	found = ag_foreign_listener(in->settings->host, in->settings->port, &in->pids, &in->held,
+				    strange, size);
 	/* Seen twice, it is no process of ours in its last moment. */
 	if (found == AG_LISTENER_UNSEEN && !in->had_unseen) strange[0] = '\0';
 	in->had_unseen = found == AG_LISTENER_UNSEEN;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -83,6 +84,36 @@ has_entry(const char *text, size_t len, const char *entry)
 	return false;
 }
 
+/* Who was asked, and is not ours. What a process got at its exec stays, and one that lives so long does
+ * not exec into ours any more; so most of a machine is asked once. One table for the program: it is
+ * about the machine. */
+#define OLD_S 10
+#define STRANGERS 1024 /* a power of two; two that fall on one place take turns in it */
+
+static struct stranger {
+	pid_t pid;
+	uint64_t born;
+} strangers[STRANGERS];
+
+static bool
+is_stranger(pid_t pid, uint64_t born)
+{
+	const struct stranger *s = &strangers[(unsigned)pid % STRANGERS];
+
+	return s->pid == pid && s->born == born;
+}
+
+static void
+note_stranger(pid_t pid, uint64_t born)
+{
+	struct timespec now;
+	uint64_t ticks = (uint64_t)sysconf(_SC_CLK_TCK);
+
+	(void)clock_gettime(CLOCK_BOOTTIME, &now);
+	if (born / ticks + OLD_S < (uint64_t)now.tv_sec)
+		strangers[(unsigned)pid % STRANGERS] = (struct stranger){ pid, born };
+}
+
 static bool
 is_marked(pid_t pid, const char *const marks[2], char *buffer)
 {
@@ -120,8 +151,11 @@ ag_procs_find(const char *const marks[2], pid_t session, struct ag_pids *ret)
 		struct stat_row row;
 
 		if (pid <= 0 || pid == getpid() || !read_stat(pid, &row)) continue;
-		if ((session > 0 && row.session == session) || is_marked(pid, marks, buffer))
+		if ((session > 0 && row.session == session) ||
+		    (!is_stranger(pid, row.born) && is_marked(pid, marks, buffer)))
 			ret->pids[ret->count++] = pid;
+		else
+			note_stranger(pid, row.born);
 	}
 }
 
@@ -222,113 +256,4 @@ ag_procs_boot(char *dst, size_t size)
 	dst[0] = '\0';
 	if (!file || !fgets(dst, (int)size, file)) return;
 	dst[strcspn(dst, "\n")] = '\0';
-}
-
-/* ---- listeners ---- */
-
-#define INODES_MAX 16
-
-struct inodes {
-	unsigned count;
-	unsigned long inodes[INODES_MAX];
-};
-
-/* As the kernel writes it: the four bytes of an IPv4 address as one number of this machine. */
-static bool
-address_fits(const char *hex, const char *host)
-{
-	unsigned bytes[4];
-	char want[16];
-
-	if (strspn(hex, "0") == strlen(hex)) return true;
-	if (sscanf(host, "%u.%u.%u.%u", &bytes[0], &bytes[1], &bytes[2], &bytes[3]) != 4)
-		return true;
-	if (bytes[0] == 0) return true;
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-	(void)FM_FORMAT(want, "%02X%02X%02X%02X", bytes[3], bytes[2], bytes[1], bytes[0]);
-#else
-	(void)FM_FORMAT(want, "%02X%02X%02X%02X", bytes[0], bytes[1], bytes[2], bytes[3]);
-#endif
-	if (strlen(hex) == 8) return strcmp(hex, want) == 0;
-	/* An IPv4 address in IPv6's clothes ends with it. */
-	return strlen(hex) == 32 && strcmp(hex + 24, want) == 0;
-}
-
-static void
-find_listeners(const char *table, const char *host, unsigned port, struct inodes *ret)
-{
-	_cleanup_fclose_ FILE *file = fopen(table, "re");
-	char row[512], hex[40];
-	unsigned found, state;
-	unsigned long inode;
-
-	while (file && fgets(row, sizeof(row), file)) {
-		if (sscanf(row, " %*d: %39[0-9A-F]:%x %*[0-9A-F]:%*x %x %*s %*s %*s %*d %*d %lu",
-			   hex, &found, &state, &inode) != 4)
-			continue;
-		/* 0A: LISTEN. */
-		if (state != 0x0a || found != port || !address_fits(hex, host)) continue;
-		if (ret->count < INODES_MAX) ret->inodes[ret->count++] = inode;
-	}
-}
-
-/* Does one of the listening sockets belong to this process? Those that do are crossed out. */
-static bool
-holds_listener(pid_t pid, struct inodes *inodes)
-{
-	char path[64], target[64];
-	_cleanup_dir_ DIR *dir = NULL;
-	const struct dirent *entry;
-	bool holds = false;
-
-	(void)FM_FORMAT(path, "/proc/%d/fd", (int)pid);
-	dir = opendir(path);
-	while (dir && (entry = readdir(dir))) {
-		ssize_t len = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target) - 1);
-		unsigned long inode;
-
-		target[len > 0 ? len : 0] = '\0';
-		if (sscanf(target, "socket:[%lu]", &inode) != 1) continue;
-		for (unsigned i = 0; i < inodes->count; i++) {
-			if (inodes->inodes[i] != inode) continue;
-			inodes->inodes[i] = inodes->inodes[--inodes->count];
-			holds = true;
-		}
-	}
-	return holds;
-}
-
-static bool
-name_holder(struct inodes *inodes, char *who, size_t size)
-{
-	_cleanup_dir_ DIR *dir = opendir("/proc");
-	const struct dirent *entry;
-
-	while (dir && (entry = readdir(dir))) {
-		pid_t pid = pid_of(entry);
-
-		if (pid <= 0 || !holds_listener(pid, inodes)) continue;
-		(void)ag_procs_describe(pid, who, size);
-		return true;
-	}
-	(void)fm_format(who, size, "a process that cannot be seen from here");
-	return false;
-}
-
-enum ag_listener
-ag_procs_foreign_listener(const char *host, unsigned port, const struct ag_pids *ours, char *who,
-			  size_t size)
-{
-	struct inodes inodes = { .count = 0 };
-	bool is_seen;
-
-	who[0] = '\0';
-	find_listeners("/proc/net/tcp", host, port, &inodes);
-	find_listeners("/proc/net/tcp6", host, port, &inodes);
-	for (unsigned i = 0; i < ours->count && inodes.count > 0; i++)
-		(void)holds_listener(ours->pids[i], &inodes);
-	if (inodes.count == 0) return AG_LISTENER_NONE;
-	is_seen = name_holder(&inodes, who, size);
-	(void)fm_append(who, size, " listens on %s:%u and is not this agent's", host, port);
-	return is_seen ? AG_LISTENER_SEEN : AG_LISTENER_UNSEEN;
 }

@@ -37,15 +37,4 @@ bool ag_procs_title(pid_t pid, char *dst, size_t size);
  * that is no option, for others may be secrets. Returns dst. */
 char *ag_procs_describe(pid_t pid, char *dst, size_t size);
 
-enum ag_listener {
-	AG_LISTENER_NONE,
-	AG_LISTENER_SEEN,
-	AG_LISTENER_UNSEEN, /* by nobody we can see; one that just ends looks so */
-};
-
-/* Who listens on host:port, or on port of every address, besides those in ours; who is a text for
- * people. */
-enum ag_listener ag_procs_foreign_listener(const char *host, unsigned port,
-					   const struct ag_pids *ours, char *who, size_t size);
-
 #endif

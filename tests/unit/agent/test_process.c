@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "agent/runtimes/runtime.h"
+#include "agent/world/listeners.h"
 #include "agent/world/procs.h"
 #include "base/text.h"
 
@@ -210,6 +211,35 @@ listen_somewhere(const char *address, unsigned *ret_port)
 	return fd;
 }
 
+static enum ag_listener
+whose(const char *host, unsigned port, const struct ag_pids *ours, char *who, size_t size)
+{
+	struct ag_inodes held = { .count = 0 };
+
+	return ag_foreign_listener(host, port, ours, &held, who, size);
+}
+
+/* What ours listened on a moment ago is no stranger's; if it stays, it is. */
+static void
+test_listener_of_the_dying(void **state)
+{
+	const struct ag_pids us = { 1, { getpid() } }, nobody = { 0 };
+	struct ag_inodes held = { .count = 0 };
+	char who[160];
+	unsigned port;
+	int fd = listen_somewhere("127.0.0.1", &port);
+
+	(void)state;
+	assert_int_equal(ag_foreign_listener("127.0.0.1", port, &us, &held, who, sizeof(who)),
+			 AG_LISTENER_NONE);
+	assert_int_equal(held.count, 1);
+	assert_int_equal(ag_foreign_listener("127.0.0.1", port, &nobody, &held, who, sizeof(who)),
+			 AG_LISTENER_UNSEEN);
+	assert_int_equal(ag_foreign_listener("127.0.0.1", port, &nobody, &held, who, sizeof(who)),
+			 AG_LISTENER_SEEN);
+	(void)close(fd);
+}
+
 static void
 test_foreign_listener(void **state)
 {
@@ -220,22 +250,16 @@ test_foreign_listener(void **state)
 
 	(void)state;
 	(void)snprintf(pid, sizeof(pid), "process %d ", (int)getpid());
-	assert_int_equal(ag_procs_foreign_listener("127.0.0.1", port, &nobody, who, sizeof(who)),
-			 AG_LISTENER_SEEN);
+	assert_int_equal(whose("127.0.0.1", port, &nobody, who, sizeof(who)), AG_LISTENER_SEEN);
 	assert_non_null(strstr(who, pid));
-	assert_int_equal(ag_procs_foreign_listener("127.0.0.1", port, &us, who, sizeof(who)),
-			 AG_LISTENER_NONE);
+	assert_int_equal(whose("127.0.0.1", port, &us, who, sizeof(who)), AG_LISTENER_NONE);
 	assert_string_equal(who, "");
-	assert_int_equal(ag_procs_foreign_listener("127.0.0.2", port, &nobody, who, sizeof(who)),
-			 AG_LISTENER_NONE);
-	assert_int_equal(ag_procs_foreign_listener("0.0.0.0", port, &nobody, who, sizeof(who)),
-			 AG_LISTENER_SEEN);
+	assert_int_equal(whose("127.0.0.2", port, &nobody, who, sizeof(who)), AG_LISTENER_NONE);
+	assert_int_equal(whose("0.0.0.0", port, &nobody, who, sizeof(who)), AG_LISTENER_SEEN);
 	(void)close(fd);
-	assert_int_equal(ag_procs_foreign_listener("127.0.0.1", port, &nobody, who, sizeof(who)),
-			 AG_LISTENER_NONE);
+	assert_int_equal(whose("127.0.0.1", port, &nobody, who, sizeof(who)), AG_LISTENER_NONE);
 	fd = listen_somewhere("0.0.0.0", &port);
-	assert_int_equal(ag_procs_foreign_listener("127.0.0.1", port, &nobody, who, sizeof(who)),
-			 AG_LISTENER_SEEN);
+	assert_int_equal(whose("127.0.0.1", port, &nobody, who, sizeof(who)), AG_LISTENER_SEEN);
 	(void)close(fd);
 }
 
@@ -247,7 +271,7 @@ main(void)
 		TEST(test_start_and_stop),	TEST(test_environment),
 		TEST(test_kill_of_the_deaf),	TEST(test_adoption),
 		TEST(test_adoption_by_session), TEST(test_start_fails),
-		TEST(test_foreign_listener),
+		TEST(test_foreign_listener),	TEST(test_listener_of_the_dying),
 	};
 
 	return cmocka_run_group_tests_name("agent process", tests, NULL, NULL);
