@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/work/manifest.h"
 #include "agent/world/disk.h"
 #include "base/text.h"
 
@@ -19,6 +20,12 @@ int
 ag_folder_link(const struct ag_settings *s, const char *version, struct ag_done *ret,
 	       struct fm_err *err)
 {
+	char folder[AG_PATH_SIZE + FM_VERSION_SIZE + 16];
+
 	(void)FM_COPY(ret->text, version);
-	return ag_disk_link(s->root, version, err);
+	(void)FM_FORMAT(folder, "%s/releases/%s", s->root, version);
+	if (ag_manifest_check(folder, err) < 0 || ag_disk_link(s->root, version, err) < 0)
+		return -1;
+	ag_manifest_spend(folder);
+	return 0;
 }

@@ -2,16 +2,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent/runtimes/folder.h"
+#include "agent/work/manifest.h"
+#include "agent/work/space.h"
 #include "agent/work/tree.h"
 #include "agent/work/work.h"
 #include "agent/world/disk.h"
@@ -21,6 +25,8 @@
 static const char default_script[] =
 #include "fetch_script.h"
 	;
+
+#define QUIET_MS 3000
 
 struct fetching {
 	const struct ag_settings *settings;
@@ -61,20 +67,68 @@ run_script(const struct fetching *f, const char *version, int out)
 	_exit(127);
 }
 
-/* To the log whole, to the coordinator the last line of it. */
+static unsigned long long
+used_bytes(const char *folder)
+{
+	struct statvfs vfs;
+
+	if (statvfs(folder, &vfs) < 0) return 0;
+	return (unsigned long long)(vfs.f_blocks - vfs.f_bfree) * vfs.f_frsize;
+}
+
+/* The package managers are silent for a minute, and then warn of what is nobody's fault. */
+static bool
+is_noise(const char *line)
+{
+	static const char *const begins[] = { "warning ", "npm warn", "npm notice",
+					      "Copy:", "Write:" };
+
+	for (size_t i = 0; i < sizeof(begins) / sizeof(*begins); i++)
+		if (strncmp(line, begins[i], strlen(begins[i])) == 0) return true;
+	return line[strspn(line, " \t")] == '\0';
+}
+
+static void
+take_line(struct fetching *f, char *line)
+{
+	line[strcspn(line, "\r\n")] = '\0';
+	if (is_noise(line)) return;
+	(void)FM_COPY(f->last, line);
+	ag_work_say("%s", f->last);
+}
+
+/* Nothing was said for a while: what grew meanwhile. */
+static void
+say_growth(const struct fetching *f, unsigned long long before)
+{
+	unsigned long long now = used_bytes(f->folder);
+	char text[32];
+
+	if (now > before)
+		ag_work_say("%s (%s so far)", f->last,
+			    ag_format_bytes(text, sizeof(text), now - before));
+}
+
+/* To the log whole, to the coordinator the last line of it that says something. */
 static void
 follow(struct fetching *f, int fd)
 {
-	_cleanup_fclose_ FILE *in = fdopen(fd, "re");
 	_cleanup_fclose_ FILE *log = fopen(f->log, "we");
+	unsigned long long before = used_bytes(f->folder);
+	struct pollfd readable = { .fd = fd, .events = POLLIN };
+	_cleanup_fclose_ FILE *in = fdopen(fd, "re");
 	char line[1024];
 
-	while (in && fgets(line, sizeof(line), in)) {
+	/* Without a buffer, poll() and fgets() see the same. */
+	if (in) (void)setvbuf(in, NULL, _IONBF, 0);
+	while (in) {
+		if (poll(&readable, 1, QUIET_MS) == 0) {
+			say_growth(f, before);
+			continue;
+		}
+		if (!fgets(line, sizeof(line), in)) break;
 		if (log) (void)fputs(line, log);
-		line[strcspn(line, "\r\n")] = '\0';
-		if (line[strspn(line, " \t")] == '\0') continue;
-		(void)FM_COPY(f->last, line);
-		ag_work_say("%s", f->last);
+		take_line(f, line);
 	}
 }
 
@@ -115,10 +169,14 @@ put_in_place(const struct fetching *f, const char *releases, const char *version
 	     struct fm_err *err)
 {
 	char to[3 * AG_PATH_SIZE];
+	struct ag_extent extent;
 	_cleanup_close_ int fd = open(releases, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	(void)FM_FORMAT(to, "%s/%s", releases, version);
-	if (ag_tree_remove(to, err) < 0) return -1;
+	ag_work_say("checksums");
+	if (ag_manifest_write(f->release, &extent, err) < 0 || ag_tree_remove(to, err) < 0)
+		return -1;
+	ag_work_say("writes it to the disk");
 	/* The old release serves meanwhile: there is time to have all of it on the disk. */
 	if (fd < 0 || syncfs(fd) < 0) return fm_fail(err, FM_ERR_IO, errno, "sync %s", releases);
 	if (rename(f->release, to) < 0)
@@ -143,6 +201,7 @@ ag_folder_fetch(const struct ag_settings *s, const char *version, struct ag_done
 	(void)FM_FORMAT(f.log, "%s/fetch.log", s->state_dir);
 	if (mkdir(releases, 0755) < 0 && errno != EEXIST)
 		return fm_fail(err, FM_ERR_IO, errno, "make %s", releases);
+	if (ag_space_check(s, !s->fetch_command[0], err) < 0) return -1;
 	if (ag_tree_remove(f.folder, err) < 0 || give_to_user(s, f.folder, err) < 0 ||
 	    give_to_user(s, f.cache, err) < 0 || run_and_follow(&f, version, err) < 0 ||
 	    check_release(&f, version, err) < 0 || put_in_place(&f, releases, version, err) < 0)

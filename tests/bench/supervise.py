@@ -172,8 +172,9 @@ def in_stopping(rig):
 
 def in_failed(rig):
     rig.stopped()
-    rig.node.tune(deaf=False, sick=False, migration="fail")
     rig.reach("running", "failed", release=FAILING, start="migrate")
+    # What the failed migration wrote stays, as with the real one.
+    rig.stage.postgres.query('update "applicationPlugins" set version = %s', BASE_VERSION, database="nocobase")
 
 
 def in_sick(rig):
