@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "agent/runtimes/runtime.h"
+#include "agent/work/manifest.h"
 #include "agent/work/tree.h"
 #include "agent/work/work.h"
 #include "agent/world/sha256.h"
@@ -293,6 +294,78 @@ test_fetch(void **state)
 	assert_false(folder_has("app/releases/2.2.18"));
 }
 
+static int
+link_release(const char *version)
+{
+	struct ag_done done;
+
+	return ag_runtime_process.link(&settings, version, &done, &err);
+}
+
+/* From the fetch to the first start of it; after that the application may write there. */
+static void
+test_manifest(void **state)
+{
+	struct ag_done done;
+
+	(void)state;
+	FM_COPY(settings.fetch_command,
+		"mkdir -p \"$FERMATA_RELEASE_DIR/node_modules/@nocobase/server\" && cd "
+		"\"$FERMATA_RELEASE_DIR\" && printf '{\"version\": \"%s\"}' \"$FERMATA_VERSION\" "
+		">node_modules/@nocobase/server/package.json && printf abc >a.js && ln -s a.js b.js");
+	folder_write("app/x", "");
+	assert_int_equal(ag_runtime_process.fetch(&settings, "2.2.16", &done, &err), 0);
+	assert_non_null(strstr(folder_read("app/releases/2.2.16/.fermata-manifest"),
+			       "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad 3 "
+			       "a.js\n"));
+	folder_write("app/releases/2.2.16/a.js", "abcd");
+	assert_int_equal(link_release("2.2.16"), -1);
+	assert_non_null(strstr(err.text, "a.js has 4 bytes, and had 3"));
+	assert_non_null(strstr(err.text, "fetch it again"));
+	assert_int_equal(unlink(folder_path("app/releases/2.2.16/a.js")), 0);
+	assert_int_equal(link_release("2.2.16"), -1);
+	folder_write("app/releases/2.2.16/a.js", "cba");
+	assert_int_equal(link_release("2.2.16"), 0);
+	folder_write("app/releases/2.2.16/a.js", "written by the application");
+	assert_int_equal(link_release("2.2.16"), 0);
+}
+
+static void
+test_manifest_that_is_cut(void **state)
+{
+	struct ag_extent extent;
+
+	(void)state;
+	folder_write("app/releases/2.2.16/a.js", "abc");
+	assert_int_equal(ag_manifest_write(folder_path("app/releases/2.2.16"), &extent, &err), 0);
+	assert_int_equal(extent.files, 1);
+	assert_int_equal(extent.bytes, 3);
+	assert_int_equal(truncate(folder_path("app/releases/2.2.16/.fermata-manifest"), 72), 0);
+	assert_int_equal(link_release("2.2.16"), -1);
+	assert_non_null(strstr(err.text, "has no end"));
+	folder_write("app/releases/2.2.16/.fermata-manifest", "rubbish\n");
+	assert_int_equal(link_release("2.2.16"), -1);
+	assert_non_null(strstr(err.text, "damaged"));
+}
+
+/* What the release in use is said to take is what the next one must find. */
+static void
+test_no_room(void **state)
+{
+	struct ag_done done;
+
+	(void)state;
+	folder_write("app/releases/2.2.15/.fermata-manifest",
+		     "0000000000000000000000000000000000000000000000000000000000000000 1 a\n"
+		     "0000000000000000000000000000000000000000000000000000000000000000 1 b\n"
+		     "end 2 1125899906842624\n");
+	assert_int_equal(symlink("releases/2.2.15", folder_path("app/current")), 0);
+	assert_int_equal(ag_runtime_process.fetch(&settings, "2.2.16", &done, &err), -1);
+	assert_non_null(strstr(err.text, "no room: the release takes about 11"));
+	assert_non_null(strstr(err.text, "GiB free"));
+	assert_int_equal(access(folder_path("app/releases/.fetch-2.2.16"), F_OK), -1);
+}
+
 int
 main(void)
 {
@@ -305,6 +378,9 @@ main(void)
 		TEST(test_restore_begun_anew),
 		TEST(test_sweep),
 		TEST(test_fetch),
+		TEST(test_manifest),
+		TEST(test_manifest_that_is_cut),
+		TEST(test_no_room),
 	};
 
 	return cmocka_run_group_tests_name("agent work", tests, NULL, NULL);
