@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/condition.h"
 #include "agent/core/supervise.h"
 #include "agent/runtimes/runtime.h"
 #include "agent/sender.h"
@@ -54,6 +55,7 @@ struct ag_agent {
 	bool spawn_ok;
 	char spawn_why[FM_TEXT_SIZE];
 	unsigned hints;
+	struct ag_meter meter;
 	enum fm_app_state logged;
 };
 
@@ -233,12 +235,15 @@ on_processes_changed(void *arg)
 static void
 disk_now(struct ag_agent *agent)
 {
+	struct ag_condition condition;
 	struct ag_disk disk;
 
 	if (agent->runtime->releases(agent->instance, &disk))
 		ag_on_disk(agent->core, disk.current, disk.count,
 			   (const char(*)[FM_VERSION_SIZE])disk.releases, fm_mono_now());
 	ag_facts_glance(agent->facts);
+	ag_condition_look(&agent->meter, agent->runtime, agent->instance, &condition);
+	ag_on_condition(agent->core, &condition, fm_mono_now());
 	settle(agent);
 	add_in(agent->disk, DISK_EVERY_MS);
 }

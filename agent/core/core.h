@@ -39,6 +39,7 @@ struct ag_core {
 	unsigned release_count;
 	char releases[FM_RELEASES_MAX][FM_VERSION_SIZE];
 	unsigned alive;
+	struct ag_condition condition;
 	char strange[FM_TEXT_SIZE];
 	char unseen[FM_TEXT_SIZE]; /* why the processes are not known, if the world has said so */
 

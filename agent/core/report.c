@@ -57,6 +57,11 @@ say_facts(const struct ag_core *core, struct fm_agent_report *report)
 	 * it. */
 	report->pids = core->alive + (core->strange[0] ? 1 : 0);
 	if (core->looked) FM_COPY(report->database, core->look.version);
+	if (core->alive > 0) {
+		report->memory_bytes = core->condition.memory_bytes;
+		report->cpu_permille = core->condition.cpu_permille;
+	}
+	FM_COPY(report->unfit, core->condition.unfit);
 	report->ready_ms = core->ready_ms;
 	report->starts = core->memory.starts;
 }

@@ -314,6 +314,14 @@ ag_on_look(struct ag_core *core, const struct ag_look *look, struct fm_mono now)
 }
 
 void
+ag_on_condition(struct ag_core *core, const struct ag_condition *condition, struct fm_mono now)
+{
+	set_now(core, now);
+	core->condition = *condition;
+	step(core);
+}
+
+void
 ag_on_hint(struct ag_core *core, struct fm_mono now)
 {
 	set_now(core, now);

@@ -96,6 +96,13 @@ struct ag_env {
 	double (*random)(void *ctx);
 };
 
+/* How the application and what runs it are; the core passes it on. */
+struct ag_condition {
+	uint64_t memory_bytes;	  /* 0: not known */
+	uint32_t cpu_permille;	  /* of one core */
+	char unfit[FM_TEXT_SIZE]; /* why a start would be refused, whatever the release; or "" */
+};
+
 struct ag_core;
 
 /* memory: what was persisted by an earlier life, or NULL. The world calls ag_on_disk() and
@@ -119,6 +126,8 @@ void ag_on_unseen(struct ag_core *core, const char *why, struct fm_mono now);
 void ag_on_spawned(struct ag_core *core, bool ok, const char *why, struct fm_mono now);
 void ag_on_probe(struct ag_core *core, enum ag_health health, const char *text, struct fm_mono now);
 void ag_on_look(struct ag_core *core, const struct ag_look *look, struct fm_mono now);
+void ag_on_condition(struct ag_core *core, const struct ag_condition *condition,
+		     struct fm_mono now);
 /* The world has a reason to think that the application changed (a line in its log): probe at once. */
 void ag_on_hint(struct ag_core *core, struct fm_mono now);
 void ag_on_job_progress(struct ag_core *core, const char *text, struct fm_mono now);

@@ -199,7 +199,8 @@ run(const struct launch *l)
 	reset_signals();
 	if (l->cgroup[0]) (void)ag_cgroup_enter(l->cgroup, 0);
 	if (setsid() >= 0 && dup2(l->null, STDIN_FILENO) >= 0 && dup2(l->log, STDOUT_FILENO) >= 0 &&
-	    dup2(l->log, STDERR_FILENO) >= 0 && limit(l->settings) && become(l->settings) && chdir(l->folder) == 0)
+	    dup2(l->log, STDERR_FILENO) >= 0 && limit(l->settings) && become(l->settings) &&
+	    chdir(l->folder) == 0)
 		(void)execve("/bin/sh", argv, l->env);
 	if (write(l->status[1], &errno, sizeof(errno)) < 0) _exit(126);
 	_exit(127);

@@ -6,6 +6,7 @@
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 
+#include "agent/world/cgroup.h"
 #include "base/check.h"
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -133,4 +134,19 @@ ag_pidset_send_one(struct ag_pidset *set, pid_t pid, int signal)
 	for (unsigned i = 0; i < set->count; i++)
 		if (set->watched[i].pid == pid)
 			(void)pidfd_send_signal(set->watched[i].pidfd, signal, NULL, 0);
+}
+
+bool
+ag_alive_use(const struct ag_pidset *set, const char *group, struct ag_use *ret)
+{
+	struct ag_pids pids = { .count = set->count };
+	struct ag_cgroup_use counted;
+
+	if (set->count == 0) return false;
+	for (unsigned i = 0; i < set->count; i++) pids.pids[i] = set->watched[i].pid;
+	ag_procs_use(&pids, &ret->memory_bytes, &ret->cpu_us);
+	if (!group[0] || !ag_cgroup_use(group, &counted)) return true;
+	if (counted.memory_bytes) ret->memory_bytes = counted.memory_bytes;
+	if (counted.cpu_us) ret->cpu_us = counted.cpu_us;
+	return true;
 }

@@ -3,6 +3,7 @@
 #ifndef AG_RUNTIMES_PIDSET_H
 #define AG_RUNTIMES_PIDSET_H
 
+#include "agent/runtimes/runtime.h"
 #include "agent/world/procs.h"
 
 struct event_base;
@@ -21,5 +22,9 @@ unsigned ag_pidset_count(const struct ag_pidset *set);
 void ag_pidset_send_one(struct ag_pidset *set, pid_t pid, int signal);
 /* To each once. */
 void ag_pidset_send(struct ag_pidset *set, int signal);
+
+/* What they use: by their control group if they have one that counts it ("": none), else one by one.
+ * false: none is alive. */
+bool ag_alive_use(const struct ag_pidset *set, const char *group, struct ag_use *ret);
 
 #endif

@@ -210,6 +210,12 @@ process_signal(struct ag_instance *in, enum ag_signal signal)
 	in->changed(in->arg);
 }
 
+static bool
+process_use(struct ag_instance *in, struct ag_use *ret)
+{
+	return ag_alive_use(in->alive, in->group, ret);
+}
+
 const struct ag_runtime ag_runtime_process = {
 	.name = "process",
 	.open = process_open,
@@ -217,6 +223,7 @@ const struct ag_runtime ag_runtime_process = {
 	.start = process_start,
 	.signal = process_signal,
 	.scan = process_scan,
+	.use = process_use,
 	.releases = process_releases,
 	.check = ag_folder_check,
 	.fetch = ag_folder_fetch,

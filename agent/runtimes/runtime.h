@@ -15,6 +15,10 @@
 struct event_base;
 struct ag_instance;
 
+struct ag_use {
+	uint64_t memory_bytes, cpu_us;
+};
+
 struct ag_runtime {
 	const char *name;
 
@@ -38,6 +42,10 @@ struct ag_runtime {
 	/* Asked after scan(): what it said means nothing, because who would have to know does not
 	 * answer; why. NULL: the runtime always sees. */
 	bool (*is_blind)(struct ag_instance *instance, char *why, size_t size);
+	/* What the live processes use; false: none is alive, or it is not known. May be NULL. */
+	bool (*use)(struct ag_instance *instance, struct ag_use *ret);
+	/* Why a start would be refused by what runs it, whatever the release; or "". May be NULL. */
+	void (*unfit)(struct ag_instance *instance, char *why, size_t size);
 	/* The releases of this node, each with the version that its own code says it has (the guard
 	 * compares it), and the one that is switched to. false: not known yet. */
 	bool (*releases)(struct ag_instance *instance, struct ag_disk *ret);

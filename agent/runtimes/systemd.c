@@ -460,6 +460,18 @@ systemd_check(struct ag_settings *s, ag_settings_fault *fault, void *arg)
 	ag_folder_check(s, fault, arg);
 }
 
+static bool
+systemd_use(struct ag_instance *in, struct ag_use *ret)
+{
+	return ag_alive_use(in->alive, in->group, ret);
+}
+
+static void
+systemd_unfit(struct ag_instance *in, char *why, size_t size)
+{
+	(void)fm_copy(why, size, in->fault.text);
+}
+
 const struct ag_runtime ag_runtime_systemd = {
 	.name = "systemd",
 	.open = systemd_open,
@@ -468,6 +480,8 @@ const struct ag_runtime ag_runtime_systemd = {
 	.started = systemd_started,
 	.signal = systemd_signal,
 	.scan = systemd_scan,
+	.use = systemd_use,
+	.unfit = systemd_unfit,
 	.releases = systemd_releases,
 	.check = systemd_check,
 	.inspect = ag_unit_admin_check,

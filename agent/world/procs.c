@@ -257,3 +257,25 @@ ag_procs_boot(char *dst, size_t size)
 	if (!file || !fgets(dst, (int)size, file)) return;
 	dst[strcspn(dst, "\n")] = '\0';
 }
+
+void
+ag_procs_use(const struct ag_pids *pids, uint64_t *ret_memory_bytes, uint64_t *ret_cpu_us)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), hz = (uint64_t)sysconf(_SC_CLK_TCK);
+	char text[1024];
+
+	*ret_memory_bytes = *ret_cpu_us = 0;
+	for (unsigned i = 0; i < pids->count; i++) {
+		unsigned long long resident, shared, user, system;
+		const char *at = NULL;
+
+		if (read_proc(pids->pids[i], "statm", text, sizeof(text)) > 0 &&
+		    sscanf(text, "%*u %llu %llu", &resident, &shared) == 2)
+			*ret_memory_bytes += (resident - shared) * page;
+		if (read_proc(pids->pids[i], "stat", text, sizeof(text)) > 0)
+			at = strrchr(text, ')');
+		if (at && sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu",
+				 &user, &system) == 2)
+			*ret_cpu_us += (user + system) * 1000000 / hz;
+	}
+}

@@ -24,6 +24,8 @@ void ag_procs_find(const char *const marks[2], pid_t session, struct ag_pids *re
 
 /* The start time of a live process in ticks since boot; 0: there is none. */
 uint64_t ag_procs_born(pid_t pid);
+/* Of all of them: memory of their own, and processor time since they began. */
+void ag_procs_use(const struct ag_pids *pids, uint64_t *ret_memory_bytes, uint64_t *ret_cpu_us);
 /* The kernel's name for this boot. */
 void ag_procs_boot(char *dst, size_t size);
 

@@ -29,6 +29,11 @@ co_node_says(char *dst, size_t size, const Fermata__NodeStatus *node)
 		return dst;
 	}
 	(void)fm_copy(dst, size, *node->failure ? node->failure : node->detail);
+	/* While there is nothing more important to be said. */
+	if (strcmp(node->app, "ready") == 0 && node->memory_bytes)
+		(void)fm_append(dst, size, "%suses %" PRIu64 " MiB, %.1f %% of a core",
+				*dst ? "; " : "", node->memory_bytes >> 20,
+				(double)node->cpu_permille / 10);
 	return dst;
 }
 

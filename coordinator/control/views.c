@@ -237,6 +237,8 @@ fill_node(struct co_daemon *daemon, unsigned i, Fermata__NodeStatus *msg)
 	msg->detail = TEXT(node->report.detail);
 	msg->failure = TEXT(node->report.failure);
 	msg->address = TEXT(node->report.address);
+	msg->memory_bytes = node->report.memory_bytes;
+	msg->cpu_permille = node->report.cpu_permille;
 	msg->goal = TEXT(fm_app_goal_name(want->app));
 	msg->in_flight = traffic.in_flight;
 	msg->websockets = traffic.websockets;

@@ -84,6 +84,25 @@ is_alike(const struct co_turn *t, unsigned node)
 	return CO_DONE;
 }
 
+/* What no release could change: a node on which a start would only be refused fails the run before
+ * anything is touched. */
+static enum co_verdict
+can_be_started(const struct co_turn *t, unsigned node)
+{
+	const char *unfit = t->fleet->nodes[node].report.unfit;
+
+	if (fm_is_empty(unfit)) return CO_DONE;
+	return co_say(t, CO_FAILED, "%s could not be started: %s", co_node_name(t, node), unfit);
+}
+
+static enum co_verdict
+is_in_order(const struct co_turn *t, unsigned node)
+{
+	enum co_verdict verdict = can_be_started(t, node);
+
+	return verdict == CO_DONE ? is_alike(t, node) : verdict;
+}
+
 static bool
 has_release(const struct fm_agent_report *report, const char *release)
 {
@@ -109,7 +128,7 @@ co_is_fit_to_start(const struct co_turn *t, struct co_who who)
 			name, fm_app_state_name(report->app), report->pids);
 	if (!has_release(report, t->state->run.to))
 		return co_say(t, CO_FAILED, "%s has no release %s", name, t->state->run.to);
-	return is_alike(t, who.i);
+	return is_in_order(t, who.i);
 }
 
 enum co_verdict
@@ -122,7 +141,7 @@ co_is_fit_to_serve(const struct co_turn *t, struct co_who who)
 	if (!fm_is_empty(t->state->version) && !fm_is_equal(report->current, t->state->version))
 		return co_say(t, CO_FAILED, "%s is on release %s, the cluster on %s",
 			      co_node_name(t, who.i), report->current, t->state->version);
-	if (report->app == FM_APP_READY) return is_alike(t, who.i);
+	if (report->app == FM_APP_READY) return is_in_order(t, who.i);
 	if (report->app == FM_APP_STARTING || report->app == FM_APP_BACKOFF)
 		return co_say(t, CO_WAIT, "%s: %s, %s", co_node_name(t, who.i),
 			      fm_app_state_name(report->app), report->detail);
@@ -141,7 +160,7 @@ co_is_fit_to_upgrade(const struct co_turn *t, struct co_who who)
 	if (!fm_is_equal(report->current, t->state->run.from))
 		return co_say(t, CO_FAILED, "%s is on release %s, the cluster on %s",
 			      co_node_name(t, who.i), report->current, t->state->run.from);
-	if (report->app == FM_APP_STOPPED) return is_alike(t, who.i);
+	if (report->app == FM_APP_STOPPED) return is_in_order(t, who.i);
 	return co_is_fit_to_serve(t, who);
 }
 

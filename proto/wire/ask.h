@@ -109,6 +109,9 @@ struct fm_agent_report {
 	uint64_t starts;
 	uint64_t snapshot_bytes;
 	uint64_t swept_seq;
+	uint64_t memory_bytes;
+	uint32_t cpu_permille;
+	char unfit[FM_TEXT_SIZE];
 };
 
 struct fm_gate_bypass {

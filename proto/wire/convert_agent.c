@@ -62,6 +62,7 @@ fill_report_texts(Fermata__AgentReport *msg, struct fm_agent_report *r)
 	msg->restore_failure = fm_field_clean(r->restore_failure);
 	msg->address = fm_field_clean(r->address);
 	msg->swept = fm_field_clean(r->swept);
+	msg->unfit = fm_field_clean(r->unfit);
 }
 
 static void
@@ -115,6 +116,8 @@ fm_agent_report_pack_with(const struct fm_agent_report *report, const struct fm_
 		fill_facts(&facts_msg, &f);
 		msg.facts = &facts_msg;
 	}
+	msg.memory_bytes = r.memory_bytes;
+	msg.cpu_permille = r.cpu_permille;
 	envelope.body_case = FERMATA__ENVELOPE__BODY_AGENT_REPORT;
 	envelope.agent_report = &msg;
 	return fm_frame_pack(&envelope, ret_size);
@@ -148,7 +151,7 @@ fm_agent_report_from(const struct Fermata__AgentReport *msg, struct fm_agent_rep
 	    NAME(current) < 0 || NAMES(releases) < 0 || NAME(running) < 0 || TEXT(detail) < 0 ||
 	    TEXT(failure) < 0 || TEXT(database) < 0 || NAME(fetched) < 0 ||
 	    TEXT(fetch_failure) < 0 || NAME(snapshot) < 0 || TEXT(snapshot_failure) < 0 ||
-	    TEXT(restore_failure) < 0 || TEXT(address) < 0 || TEXT(swept) < 0)
+	    TEXT(restore_failure) < 0 || TEXT(address) < 0 || TEXT(swept) < 0 || TEXT(unfit) < 0)
 		return fm_wrap(err, "AGENT_REPORT");
 	ret->voice = (struct fm_voice){ msg->epoch, msg->seq };
 	ret->app = (enum fm_app_state)msg->app;
@@ -159,6 +162,8 @@ fm_agent_report_from(const struct Fermata__AgentReport *msg, struct fm_agent_rep
 	ret->starts = msg->starts;
 	ret->snapshot_bytes = msg->snapshot_bytes;
 	ret->swept_seq = msg->swept_seq;
+	ret->memory_bytes = msg->memory_bytes;
+	ret->cpu_permille = msg->cpu_permille;
 	return 0;
 }
 

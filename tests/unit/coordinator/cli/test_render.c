@@ -22,6 +22,24 @@ text(const char *s)
 }
 
 static void
+test_what_a_node_uses(void **state)
+{
+	Fermata__NodeStatus node = FERMATA__NODE_STATUS__INIT;
+	char ready[] = "ready", starting[] = "starting", says[FM_TEXT_SIZE];
+
+	(void)state;
+	node.connected = true;
+	node.detail = ready;
+	node.app = ready;
+	node.memory_bytes = 512 << 20;
+	node.cpu_permille = 31;
+	assert_string_equal(co_node_says(says, sizeof(says), &node),
+			    "ready; uses 512 MiB, 3.1 % of a core");
+	node.app = starting;
+	assert_string_equal(co_node_says(says, sizeof(says), &node), "ready");
+}
+
+static void
 test_status(void **state)
 {
 	Fermata__ClusterStatus *status = made_up_status();
@@ -324,6 +342,7 @@ main(void)
 		cmocka_unit_test(test_status),
 		cmocka_unit_test(test_operators_on_a_closed_gate_are_told),
 		cmocka_unit_test(test_a_link_stands_alone_on_its_line),
+		cmocka_unit_test(test_what_a_node_uses),
 		cmocka_unit_test(test_status_fits_the_terminal),
 		cmocka_unit_test(test_the_coordinator_s_sentence_is_taken),
 		cmocka_unit_test(test_run_and_its_timeline),

@@ -63,7 +63,9 @@ fill_agent_report(struct fm_agent_report *r)
 				       .ready_ms = 5,
 				       .starts = 6,
 				       .snapshot_bytes = 7,
-				       .swept_seq = 8 };
+				       .swept_seq = 8,
+				       .memory_bytes = 9,
+				       .cpu_permille = 10 };
 	FILL(r->node, 'a');
 	FILL(r->current, 'b');
 	for (int i = 0; i < FM_RELEASES_MAX; i++) FILL(r->releases[i], (char)('A' + i));
@@ -78,6 +80,7 @@ fill_agent_report(struct fm_agent_report *r)
 	FILL(r->restore_failure, 'k');
 	FILL(r->address, 'l');
 	FILL(r->swept, 'm');
+	FILL(r->unfit, 'n');
 }
 
 static void
