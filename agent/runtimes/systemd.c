@@ -18,6 +18,7 @@
 #include "agent/world/disk.h"
 #include "agent/world/listeners.h"
 #include "agent/world/procs.h"
+#include "agent/world/strangers.h"
 #include "base/check.h"
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -338,6 +339,22 @@ find(struct ag_instance *in)
 	ag_pidset_update(in->alive, &in->pids);
 }
 
+static void
+say_unasked(const struct ag_instance *in, char *dst, size_t size)
+{
+	(void)fm_format(dst, size, "systemd cannot be asked about unit %s: %s", in->settings->unit,
+			ag_bus_why(in->bus));
+}
+
+/* What we see alive is alive; but nothing seen is no proof while systemd may be about to start it. */
+static bool
+systemd_is_blind(struct ag_instance *in, char *why, size_t size)
+{
+	if (ag_bus_link(in->bus) || in->pids.count > 0) return false;
+	say_unasked(in, why, size);
+	return true;
+}
+
 static unsigned
 systemd_scan(struct ag_instance *in, char *strange, size_t size)
 {
@@ -349,9 +366,9 @@ systemd_scan(struct ag_instance *in, char *strange, size_t size)
 	/* Seen twice, it is no process of ours in its last moment. */
 	if (found == AG_LISTENER_UNSEEN && !in->had_unseen) strange[0] = '\0';
 	in->had_unseen = found == AG_LISTENER_UNSEEN;
+	if (!strange[0]) (void)ag_strangers_find(in->settings, &in->pids, strange, size);
 	if (!ag_bus_link(in->bus)) {
-		(void)fm_format(strange, size, "systemd cannot be asked about unit %s: %s",
-				in->settings->unit, ag_bus_why(in->bus));
+		say_unasked(in, strange, size);
 		return in->pids.count;
 	}
 	/* Between two processes, or before the first, it is no less alive. */
@@ -480,6 +497,7 @@ const struct ag_runtime ag_runtime_systemd = {
 	.started = systemd_started,
 	.signal = systemd_signal,
 	.scan = systemd_scan,
+	.is_blind = systemd_is_blind,
 	.use = systemd_use,
 	.unfit = systemd_unfit,
 	.releases = systemd_releases,

@@ -11,7 +11,7 @@ from conftest import QUICK_AGENT
 from stage import checks, host
 from stage.application import Release
 from stage.hosted import AGENT_UNIT, UNIT, put_on_hosts
-from stage.place import wait_for
+from stage.place import processes_with, wait_for
 from cues import assert_nobody_saw_more_than_the_page, end_of, everywhere, watched
 
 pytestmark = pytest.mark.skipif(host.why_not() != "", reason=host.why_not())
@@ -235,3 +235,49 @@ def test_a_start_in_the_middle_of_which_the_agent_dies_is_adopted(one):
     wait_for(lambda: agent.pid not in (None, killed), 20, "another agent")
     one.cli("attach", expect=0)
     assert everywhere(one, "2.2.15") and agent.app_pid() == pid
+
+
+def running_step(cluster):
+    return next((step["name"] for step in cluster.run()[0]["run"]["steps"] if step["state"] == "running"), None)
+
+
+STEPS = ("fetch", "close gates", "drain", "stop nodes", "fence", "restore point", "switch release", "unfence",
+         "start first", "start others")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", ["app1", "app3"])
+@pytest.mark.parametrize("step", STEPS)
+def test_power_fails_in_every_step_of_an_upgrade(hosted, step, victim):
+    """The unit is enabled, and yet nothing starts that the guard forbids; the run comes to an end that is told."""
+    agent = hosted.agents[victim]
+    agent.host.ctl("enable", UNIT)
+    hosted.app.offer(Release("2.2.16", "slow:1"))
+    for node in hosted.nodes:
+        node.tune(load_ms=400)
+    hosted.cli("upgrade", "--to", "2.2.16", "--yes", "--detach", expect=5)
+    order = [row["name"] for row in hosted.run()[0]["run"]["steps"]]
+    assert step in order
+    wait_for(lambda: running_step(hosted) == step or step in done_steps(hosted), 60, f"step {step}", every=0.01)
+    agent.host.cut_power()
+    mine = next(node for node in hosted.nodes if node.name == victim)
+    assert not app_pids_of(hosted, mine)
+    agent.start()
+    hosted.cli("attach", limit=150)
+    ended = end_of(hosted)
+    if ended == "halted":
+        hosted.cli("retry", limit=150)
+        hosted.cli("attach", limit=150)
+        ended = end_of(hosted)
+    assert ended in ("done", "rolled-back", "rolled-back-with-loss"), ended
+    version = "2.2.16" if ended == "done" else "2.2.15"
+    assert everywhere(hosted, version, limit=30) and hosted.postgres.version() == version
+
+
+def done_steps(cluster):
+    return [step["name"] for step in cluster.run()[0]["run"]["steps"] if step["state"] == "done"]
+
+
+def app_pids_of(cluster, node):
+    mine = set(processes_with(f"FERMATA_NODE={node.name}"))
+    return [pid for pid in cluster.app_pids() if pid in mine]
