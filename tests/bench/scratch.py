@@ -24,6 +24,7 @@ error_log error.log warn;
 events {{ worker_connections {connections}; }}
 http {{
     access_log off;
+    sendfile on; tcp_nopush on;
     default_type text/plain;
     keepalive_requests 10000000;
     client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
@@ -136,3 +137,65 @@ class Kept:
 
     def close(self):
         self.sock.close()
+
+
+_HAPROXY = """\
+global
+    nbthread {threads}
+    stats socket {prefix}/admin level admin
+defaults
+    mode http
+    timeout client 30s
+    timeout server 30s
+    timeout connect 5s
+    errorfile 503 {prefix}/page.http
+frontend front
+    bind 127.0.0.1:{port}
+    {front}
+{back}
+"""
+
+
+class Haproxy:
+    """front: lines of its frontend; back: whole sections behind it; page: what errorfile 503 sends."""
+
+    def __init__(self, where, name, front, back, page, threads=1):
+        self.name, self.port, self.prefix, self.process = name, free_port(), where / name, None
+        self.prefix.mkdir()
+        (where / f"{name}.html").write_text(page)
+        (self.prefix / "page.http").write_text(
+            "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/html\r\nRetry-After: 10\r\n"
+            f"Cache-Control: no-store\r\nVary: Accept\r\nRefresh: 5\r\nContent-Length: {len(page)}\r\n\r\n{page}")
+        (self.prefix / "haproxy.cfg").write_text(_HAPROXY.format(
+            threads=threads, prefix=self.prefix, port=self.port, front=front, back=back))
+
+    url = Nginx.url
+    get = Nginx.get
+    worker_pids = Nginx.worker_pids
+
+    def start(self):
+        self.process = Process(self.name, ["/usr/sbin/haproxy", "-db", "-f", self.prefix / "haproxy.cfg"],
+                               self.prefix / "out")
+        try:
+            wait_for(lambda: is_listening(self.port) or self.process.expect_alive(), 20, f"{self.name} listens")
+        except StageError as error:
+            raise StageError(f"{error}\n{self.said()}") from None
+        return self
+
+    def admin(self, command):
+        """What the admin socket answers."""
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(str(self.prefix / "admin"))
+            sock.sendall(command.encode() + b"\n")
+            data = b""
+            while part := sock.recv(4096):
+                data += part
+        return data.decode()
+
+    def said(self):
+        return (self.prefix / "out").read_text(errors="replace")
+
+    def stop(self):
+        if self.process:
+            self.process.send(signal.SIGTERM)
+            self.process.wait(20)
