@@ -18,6 +18,7 @@
 #include "agent/world/facts.h"
 #include "agent/world/log_watch.h"
 #include "agent/world/look.h"
+#include "agent/world/output.h"
 #include "agent/world/probe.h"
 #include "agent/world/state_file.h"
 #include "agent/world/worker.h"
@@ -49,6 +50,7 @@ struct ag_agent {
 	struct ag_worker *worker;
 	struct ag_log_watch *log_watch;
 	struct ag_facts *facts;
+	struct ag_output *output; /* of the runtime that writes it to a file of ours; or NULL */
 	struct ag_sender *sender;
 	struct event *tick, *scan, *disk, *spawned, *hint;
 	bool spawning; /* under way: the runtime tells */
@@ -429,6 +431,9 @@ make_world(struct ag_agent *agent)
 	agent->log_watch = ag_log_watch_new(agent->base, s->log_file, STARTED_LINE, on_started_line,
 					    agent);
 	agent->facts = ag_facts_new(agent->base, s, on_facts, agent);
+	if (agent->runtime == &ag_runtime_process)
+		agent->output = ag_output_new(agent->base, s->log_file, (uint64_t)s->log_mib << 20);
+	ag_sender_set_output(agent->sender, agent->output);
 	agent->tick = event_new(agent->base, -1, 0, on_tick, agent);
 	agent->scan = event_new(agent->base, -1, 0, on_scan, agent);
 	agent->disk = event_new(agent->base, -1, 0, on_disk, agent);
@@ -474,6 +479,7 @@ ag_agent_free(struct ag_agent *agent)
 	ag_probe_free(agent->probe);
 	ag_log_watch_free(agent->log_watch);
 	ag_facts_free(agent->facts);
+	ag_output_free(agent->output);
 	if (agent->instance) agent->runtime->close(agent->instance);
 	ag_sender_free(agent->sender);
 	for (size_t i = 0; i < sizeof(events) / sizeof(*events); i++)

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "agent/world/output.h"
 #include "base/check.h"
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -28,6 +29,8 @@ struct ag_sender {
 	bool has_report;
 	struct fm_node_facts facts;
 	bool owes_facts; /* not said on this connection */
+	const struct ag_settings *settings;
+	struct ag_output *output;
 	struct fm_mono sent;
 };
 
@@ -78,6 +81,34 @@ on_up(void *arg, struct fm_peer *peer, const Fermata__Hello *hello, const Fermat
 	return 0;
 }
 
+/* One piece for one ask: what nobody has room for is not read. */
+static void
+answer_log(struct ag_sender *sender, const Fermata__LogAsk *ask)
+{
+	static struct ag_output_piece piece; /* large; one thread */
+	const struct ag_output_ask wanted = {
+		.after = ask->after, .tail = ask->tail, .lines = ask->lines, .whole = ask->whole
+	};
+	Fermata__LogLines msg = FERMATA__LOG_LINES__INIT;
+	struct fm_err err;
+
+	msg.id = ask->id;
+	if (!sender->output) {
+		(void)fm_fail(&err, FM_ERR_IO, 0, "its output is kept by %s",
+			      sender->settings->runtime);
+		msg.fault = err.text;
+	} else if (ag_output_read(sender->output, &wanted, &piece, &err) < 0) {
+		msg.fault = err.text;
+	} else {
+		msg.after = piece.after;
+		msg.end = piece.end;
+		msg.skipped = piece.skipped;
+		msg.lines = piece.lines;
+		msg.n_lines = piece.count;
+	}
+	fm_peer_send(sender->peer, FERMATA__ENVELOPE__BODY_LOG_LINES, &msg);
+}
+
 static int
 on_message(void *arg, struct fm_peer *peer, const Fermata__Envelope *envelope, struct fm_err *err)
 {
@@ -85,6 +116,10 @@ on_message(void *arg, struct fm_peer *peer, const Fermata__Envelope *envelope, s
 	struct fm_agent_ask ask;
 
 	(void)peer;
+	if (envelope->body_case == FERMATA__ENVELOPE__BODY_LOG_ASK) {
+		answer_log(sender, envelope->log_ask);
+		return 0;
+	}
 	if (envelope->body_case != FERMATA__ENVELOPE__BODY_AGENT_ASK)
 		return fm_fail(err, FM_ERR_PEER, 0, "%s is nothing for an agent",
 			       fm_body_name((int)envelope->body_case));
@@ -128,6 +163,7 @@ ag_sender_new(struct event_base *base, const struct ag_settings *settings, struc
 	hello.seq = voice.seq;
 	sender->calls = *calls;
 	sender->arg = arg;
+	sender->settings = settings;
 	sender->due = event_new(base, -1, 0, on_due, sender);
 	CHECK(sender->due);
 	to.hello = &hello;
@@ -175,6 +211,12 @@ ag_sender_facts(struct ag_sender *sender, const struct fm_node_facts *facts)
 	sender->facts = *facts;
 	sender->owes_facts = true;
 	send_now(sender);
+}
+
+void
+ag_sender_set_output(struct ag_sender *sender, struct ag_output *output)
+{
+	sender->output = output;
 }
 
 void

@@ -6,6 +6,7 @@
 #include "wire/facts.h"
 
 struct event_base;
+struct ag_output;
 struct ag_sender;
 
 struct ag_sender_calls {
@@ -25,6 +26,8 @@ void ag_sender_free(struct ag_sender *sender);
 void ag_sender_report(struct ag_sender *sender, const struct fm_agent_report *report);
 /* Said with the next report, which goes out at once, and after every connect. */
 void ag_sender_facts(struct ag_sender *sender, const struct fm_node_facts *facts);
+/* What LogAsks are answered from; NULL: it is kept elsewhere. */
+void ag_sender_set_output(struct ag_sender *sender, struct ag_output *output);
 /* The last report once more: somebody has not understood whom we obey. */
 void ag_sender_again(struct ag_sender *sender);
 void ag_sender_set_voice(struct ag_sender *sender, struct fm_voice voice);

@@ -145,6 +145,7 @@ close_all(struct co_daemon *daemon)
 	co_control_close(daemon);
 	co_peers_close(daemon);
 	co_job_stop(daemon);
+	co_logs_forget(daemon);
 	/* Goodbyes and dropped children end with one more turn of the loop. */
 	if (daemon->base != NULL) event_base_loop(daemon->base, EVLOOP_NONBLOCK);
 	if (daemon->core != NULL) co_core_free(daemon->core);

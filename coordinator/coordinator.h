@@ -30,6 +30,7 @@ struct co_client {
 	char waiting[FM_TEXT_SIZE]; /* last progress it was told */
 	bool run_changed;	    /* since it was last shown the run's steps */
 	struct fm_mono status_at;
+	struct co_logs *logs; /* the output it reads; NULL: none */
 };
 
 /* One nginx that bears a gate's name. */
@@ -52,6 +53,8 @@ struct co_daemon {
 	struct fm_peer *nodes[FM_NODES_MAX];
 	struct co_gate_peer gates[FM_GATES_MAX][CO_SESSIONS_MAX];
 	struct event *tick, *pump;
+	uint64_t last_logs;			     /* number of the last reading of output */
+	Fermata__LogLines *last_words[FM_NODES_MAX]; /* of nodes that failed; or NULL */
 	struct fm_child *job;
 	struct co_job_result job_result;
 	bool job_final;
@@ -73,6 +76,11 @@ void co_job_stop(struct co_daemon *daemon);
 /* peers.c */
 int co_peers_open(struct co_daemon *daemon, struct fm_err *err);
 void co_peers_close(struct co_daemon *daemon);
+
+/* control/logs.c: pieces of output that an agent sent; and what a node that fails said last. */
+void co_logs_heard(struct co_daemon *daemon, unsigned node, const Fermata__LogLines *lines);
+void co_logs_note(struct co_daemon *daemon, unsigned node, enum fm_app_state before);
+void co_logs_forget(struct co_daemon *daemon);
 
 /* What every Welcome says, to agents, gates and operators; arg is the daemon. */
 void co_daemon_welcome(void *arg, Fermata__Welcome *ret);

@@ -121,11 +121,13 @@ on_facts(struct co_daemon *daemon, unsigned i, const Fermata__NodeFacts *msg, st
 static int
 on_agent(struct co_daemon *daemon, unsigned i, const Fermata__AgentReport *msg, struct fm_err *err)
 {
+	enum fm_app_state before = co_core_fleet(daemon->core)->nodes[i].report.app;
 	struct fm_agent_report report;
 
 	if (fm_agent_report_from(msg, &report, err) != 0) return -1;
 	if (msg->facts != NULL && on_facts(daemon, i, msg->facts, err) != 0) return -1;
 	co_on_node_report(daemon->core, i, &report, fm_mono_now());
+	co_logs_note(daemon, i, before);
 	return 0;
 }
 
@@ -149,6 +151,8 @@ on_message(void *arg, struct fm_peer *peer, const Fermata__Envelope *envelope, s
 
 	if (envelope->body_case == FERMATA__ENVELOPE__BODY_AGENT_REPORT) {
 		if (find_node(daemon, peer, &i)) rc = on_agent(daemon, i, envelope->agent_report, err);
+	} else if (envelope->body_case == FERMATA__ENVELOPE__BODY_LOG_LINES) {
+		if (find_node(daemon, peer, &i)) co_logs_heard(daemon, i, envelope->log_lines);
 	} else if (envelope->body_case == FERMATA__ENVELOPE__BODY_GATE_REPORT) {
 		if (find_gate(daemon, peer, &i, &session))
 			rc = on_gate(daemon, i, session, envelope->gate_report, err);

@@ -18,7 +18,6 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 
-#define LOG_MAX_BYTES (64LL << 20)
 #define EXTRA_ENV 16
 
 /* ---- environment ---- */
@@ -128,16 +127,9 @@ ag_launch_env_free(char **env)
 static int
 open_log(const struct ag_settings *s, struct fm_err *err)
 {
-	char old[AG_PATH_SIZE + 8];
-	struct stat st;
-	int fd;
+	int fd = open(s->log_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
 
-	if (stat(s->log_file, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > LOG_MAX_BYTES &&
-	    FM_FORMAT(old, "%s.1", s->log_file))
-		(void)rename(s->log_file, old);
-	fd = open(s->log_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-	if (fd < 0) return fm_fail(err, FM_ERR_IO, errno, "open %s", s->log_file);
-	return fd;
+	return fd < 0 ? fm_fail(err, FM_ERR_IO, errno, "open %s", s->log_file) : fd;
 }
 
 /* ---- fork and exec ---- */

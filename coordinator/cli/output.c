@@ -246,11 +246,30 @@ remember(struct co_output *o, Fermata__ControlEvent *event)
 	*place = event;
 }
 
+/* Pieces are shown as they come; who reads slowly is waited for, by the coordinator too. */
+static void
+stream(struct co_output *o, Fermata__ControlEvent *event)
+{
+	if (o->json) {
+		json_line(co_event_name(event), co_event_body(event));
+	} else {
+		struct co_look look = look_at(o, STDOUT_FILENO);
+
+		co_render(stdout, &look, event);
+		(void)fflush(stdout);
+	}
+	co_event_free(event);
+}
+
 void
 co_output_event(struct co_output *o, Fermata__ControlEvent *event)
 {
 	if (!co_event_name(event)) {
 		co_event_free(event);
+		return;
+	}
+	if (event->what_case == FERMATA__CONTROL_EVENT__WHAT_LOG) {
+		stream(o, event);
 		return;
 	}
 	if (o->way == CO_WAY_ANSWER) {

@@ -162,6 +162,17 @@ co_render_end(FILE *out, const struct co_look *look, const Fermata__End *end)
 	}
 }
 
+static void
+render_log(FILE *out, const Fermata__LogChunk *chunk)
+{
+	if (chunk->skipped)
+		fprintf(out, "%s | (%" PRIu64 " bytes of output are gone)\n", chunk->node,
+			chunk->skipped);
+	for (size_t i = 0; i < chunk->n_lines; i++)
+		fprintf(out, "%s | %s\n", chunk->node, chunk->lines[i]);
+	if (*chunk->fault) fprintf(out, "%s | (no output: %s)\n", chunk->node, chunk->fault);
+}
+
 void
 co_render(FILE *out, const struct co_look *look, const Fermata__ControlEvent *event)
 {
@@ -195,6 +206,9 @@ co_render(FILE *out, const struct co_look *look, const Fermata__ControlEvent *ev
 		for (size_t i = 0; i < event->events->n_events; i++) {
 			co_render_event(out, look, event->events->events[i]);
 		}
+		return;
+	case FERMATA__CONTROL_EVENT__WHAT_LOG:
+		render_log(out, event->log);
 		return;
 	case FERMATA__CONTROL_EVENT__WHAT_END:
 	case FERMATA__CONTROL_EVENT__WHAT__NOT_SET:

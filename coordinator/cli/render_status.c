@@ -102,6 +102,19 @@ nodes(FILE *out, const struct co_look *look, const Fermata__ClusterStatus *statu
 	co_table_print(table, out);
 }
 
+/* Why a node failed is most often in what its application said last. */
+static void
+last_words(FILE *out, const Fermata__ClusterStatus *status)
+{
+	for (size_t i = 0; i < status->n_nodes; i++) {
+		const Fermata__NodeStatus *n = status->nodes[i];
+
+		if (n->n_output == 0) continue;
+		fprintf(out, "\nthe last that %s printed:\n", n->name);
+		for (size_t k = 0; k < n->n_output; k++) fprintf(out, "  %s\n", n->output[k]);
+	}
+}
+
 static void
 gates(FILE *out, const struct co_look *look, const Fermata__ClusterStatus *status)
 {
@@ -177,5 +190,6 @@ co_render_status(FILE *out, const struct co_look *look, const Fermata__ClusterSt
 		fputc('\n', out);
 		gates(out, look, status);
 	}
+	last_words(out, status);
 	if (status->run && status->run->run) run(out, look, status->run, status->summary);
 }

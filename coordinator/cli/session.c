@@ -43,7 +43,8 @@ struct session {
 	struct co_output *output;
 	enum co_way way;
 	bool was_up, is_lost, asked, searching, ended;
-	uint64_t run, number; /* of the run, and of the last event seen */
+	bool streams;	      /* the answer comes in pieces, for as long as it takes */
+	uint64_t run, number; /* of the run, and of the last event, or place of the output, seen */
 	int64_t asked_ms;     /* wall clock: to know our run from an older one */
 	long long limit_ms;
 	int code;
@@ -123,6 +124,18 @@ send_request(struct session *s, const char *command, const struct co_arg *args, 
 	fm_peer_send(s->peer, FERMATA__ENVELOPE__BODY_CONTROL_REQUEST, &request);
 }
 
+/* A stream that broke goes on behind what was seen: of one node, for many have as many places. */
+static unsigned
+go_on_after(const struct session *s, struct co_arg *arg)
+{
+	if (!s->number || s->parsed->count == CO_ARGS_MAX || !co_parsed_has(s->parsed, "node") ||
+	    co_parsed_has(s->parsed, "after"))
+		return 0;
+	FM_COPY(arg->name, "after");
+	FM_FORMAT(arg->value, "%" PRIu64, s->number);
+	return 1;
+}
+
 static void
 send_command(struct session *s)
 {
@@ -135,6 +148,7 @@ send_command(struct session *s)
 		count = 1;
 	}
 	memcpy(args + count, s->parsed->args, s->parsed->count * sizeof(args[0]));
+	if (s->streams && s->asked) count += go_on_after(s, args + count + s->parsed->count);
 	if (!s->asked) s->asked_ms = fm_wall_now_ms();
 	s->asked = true;
 	send_request(s, s->parsed->command->name, args, count + s->parsed->count);
@@ -183,7 +197,7 @@ on_up(void *arg, struct fm_peer *peer, const Fermata__Hello *hello, const Fermat
 	if (s->was_up) co_output_notice(s->output, NULL);
 	s->was_up = true;
 	s->is_lost = false;
-	if (s->way != CO_WAY_ANSWER) arm_limit(s, ANSWER_MS);
+	if (s->way != CO_WAY_ANSWER || s->streams) arm_limit(s, ANSWER_MS);
 	if (s->asked && (s->run || !reads)) {
 		s->searching = !s->run;
 		send_attach(s);
@@ -212,7 +226,7 @@ on_down(void *arg, struct fm_peer *peer, const char *why)
 		end_by(s, co_end_unknown);
 		return;
 	}
-	if (s->way != CO_WAY_ANSWER) arm_limit(s, AWAY_MS);
+	if (s->way != CO_WAY_ANSWER || s->streams) arm_limit(s, AWAY_MS);
 	co_output_notice(s->output, "lost the coordinator; trying to reach it again");
 }
 
@@ -301,7 +315,8 @@ on_message(void *arg, struct fm_peer *peer, const Fermata__Envelope *envelope, s
 	}
 	_cleanup_(co_event_freep)
 		Fermata__ControlEvent *event = co_event_copy(envelope->control_event);
-	if (s->way != CO_WAY_ANSWER) disarm_limit(s);
+	if (s->way != CO_WAY_ANSWER || s->streams) disarm_limit(s);
+	if (event->what_case == FERMATA__CONTROL_EVENT__WHAT_LOG) s->number = event->log->after;
 	if (event->what_case == FERMATA__CONTROL_EVENT__WHAT_END) {
 		hear_end(s, event->end);
 		return 0;
@@ -350,7 +365,7 @@ on_signal(evutil_socket_t number, short what, void *arg)
 	(void)what;
 	if (number == SIGWINCH) {
 		co_output_tick(s->output);
-	} else if (s->way == CO_WAY_WATCH) {
+	} else if (s->way == CO_WAY_WATCH || s->streams) {
 		struct co_end end = { 0 };
 		co_end_say(&end, FERMATA__EXIT_CODE__EXIT_CODE_DONE, "", "");
 		end_with(s, &end.end);
@@ -439,6 +454,7 @@ co_session_run(const struct co_parsed *parsed, const char *socket)
 	struct session s = { .parsed = parsed, .socket = socket, .way = way_of(parsed) };
 	struct fm_err err = { 0 };
 
+	s.streams = strcmp(parsed->command->name, "logs") == 0;
 	/* The peer's warnings are for a daemon's log; here they are said as a sentence. */
 	fm_log_set_level(FM_LOG_ERROR);
 	s.output = co_output_new(s.way, parsed->global.json, parsed->global.no_color);

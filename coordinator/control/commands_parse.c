@@ -234,6 +234,8 @@ take_option(struct words *w, struct co_parsed *ret, struct fm_err *err)
 
 	FM_FORMAT(name, "%.*s", equals ? (int)(equals - word) : (int)strlen(word), word);
 	if (strcmp(name, "-h") == 0) FM_COPY(name, "--help");
+	if (strcmp(name, "-f") == 0) FM_COPY(name, "--follow");
+	if (strcmp(name, "-n") == 0) FM_COPY(name, "--lines");
 	if (strcmp(name, "-V") == 0) FM_COPY(name, "--version");
 	if (!find_option(ret, name, &token, &global)) return fail_option(ret, name, err);
 	if (token.type == CO_TYPE_FLAG && equals) {

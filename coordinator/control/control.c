@@ -268,6 +268,7 @@ static const struct {
 	{ "show", cmd_show },
 	{ "attach", cmd_attach },
 	{ "doctor", cmd_doctor },
+	{ "logs", co_logs_begin },
 	{ "config show", cmd_settings },
 };
 
@@ -296,6 +297,7 @@ answer(struct co_daemon *daemon, struct co_client *client, const Fermata__Contro
 		fm_log(FM_LOG_NOTICE, "command", "who=%s command=\"%s\"",
 		       fm_peer_name(client->peer), parsed->command->name);
 	client->run = 0;
+	co_logs_end(client);
 	for (unsigned i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
 		if (!fm_is_equal(answers[i].name, parsed->command->name)) continue;
 		answers[i].answer(&request);
@@ -343,6 +345,7 @@ on_down(void *arg, struct fm_peer *peer, const char *why)
 	if (client == NULL) return;
 	TAILQ_REMOVE(&daemon->clients, client, link);
 	fm_peer_set_data(peer, NULL);
+	co_logs_end(client);
 	free(client);
 }
 
@@ -369,6 +372,7 @@ co_control_close(struct co_daemon *daemon)
 	while ((client = TAILQ_FIRST(&daemon->clients)) != NULL) {
 		TAILQ_REMOVE(&daemon->clients, client, link);
 		fm_peer_free(client->peer, "the coordinator is going down");
+		co_logs_end(client);
 		free(client);
 	}
 }

@@ -42,6 +42,11 @@ void co_cmd_bypass(struct co_request *request);
 unsigned co_without_of(const struct co_parsed *parsed, char ret[][FM_NAME_SIZE]);
 bool co_order_of(const struct co_parsed *parsed, const char *who, struct co_order *ret);
 
+/* logs.c: `fermata logs`: begins, goes on when there is room and news, forgets. */
+void co_logs_begin(struct co_request *request);
+void co_logs_pump(struct co_daemon *daemon, struct co_client *client);
+void co_logs_end(struct co_client *client);
+
 /* follow.c: the exit code that the run's standing means; -1: it goes on. */
 int co_exit_of(const struct co_daemon *daemon, const struct co_run_row *row, bool to_hold);
 void co_follow(struct co_request *request, uint64_t run, bool to_hold, uint64_t after);

@@ -131,6 +131,7 @@ co_control_stirred(struct co_daemon *daemon)
 	struct co_client *client = NULL;
 
 	TAILQ_FOREACH (client, &daemon->clients, link) {
+		co_logs_pump(daemon, client);
 		if (client->run == 0) continue;
 		if (client->run == current) tell_waiting(daemon, client);
 		tell_whole(daemon, client);

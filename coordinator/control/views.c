@@ -243,6 +243,9 @@ fill_node(struct co_daemon *daemon, unsigned i, Fermata__NodeStatus *msg)
 	msg->in_flight = traffic.in_flight;
 	msg->websockets = traffic.websockets;
 	msg->idle = traffic.idle;
+	if (daemon->last_words[i] == NULL) return;
+	msg->output = daemon->last_words[i]->lines;
+	msg->n_output = daemon->last_words[i]->n_lines;
 }
 
 static bool

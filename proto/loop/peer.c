@@ -459,6 +459,12 @@ fm_peer_free(struct fm_peer *peer, const char *reason)
 	fm_peer_arm(peer, FM_FLUSH_MS);
 }
 
+size_t
+fm_peer_waiting(const struct fm_peer *peer)
+{
+	return peer->bev ? evbuffer_get_length(bufferevent_get_output(peer->bev)) : 0;
+}
+
 bool
 fm_peer_is_up(const struct fm_peer *peer)
 {

@@ -75,6 +75,9 @@ void fm_peer_send_frame(struct fm_peer *peer, uint8_t *frame, size_t size);
 /* Sends what waits, says Goodbye with reason, closes. No callback follows. */
 void fm_peer_free(struct fm_peer *peer, const char *reason);
 
+/* Bytes that were sent and wait for the other side to read. */
+size_t fm_peer_waiting(const struct fm_peer *peer);
+
 bool fm_peer_is_up(const struct fm_peer *peer);
 Fermata__Role fm_peer_role(const struct fm_peer *peer);
 /* The name it said in Hello; of an operator: the user's name as the kernel knows it; of a dialler's

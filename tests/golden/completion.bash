@@ -8,7 +8,7 @@ _fermata()
 	--socket)
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return ;;
-	--to|--without|--max-downtime|--keep|--message|--until|--ttl|--url|--last|--after|--state|--dir|--days|--timeout) return ;;
+	--to|--without|--max-downtime|--keep|--message|--until|--ttl|--url|--last|--after|--state|--lines|--dir|--days|--timeout) return ;;
 	esac
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
 		case "$typed" in ""|plan|help|maintenance|page|gate|config|cert) [[ $word == -* ]] || typed="${typed:+$typed }$word" ;;
@@ -17,7 +17,7 @@ _fermata()
 		typed="${typed#help }"
 	done
 	case "$typed" in
-	"") words=" status plan startup stop restart upgrade maintenance page bypass approve reject pause resume retry abort rollback runs show attach doctor gate config cert completion help" ;;
+	"") words=" status plan startup stop restart upgrade maintenance page bypass approve reject pause resume retry abort rollback runs show attach doctor gate logs config cert completion help" ;;
 	"status") words=" --watch" ;;
 	"plan") words=" startup stop restart upgrade maintenance page rollback" ;;
 	"startup") words=" --to --detach --without" ;;
@@ -47,6 +47,7 @@ _fermata()
 	"gate open") words=" --local --force --state" ;;
 	"gate resume") words=" --local --state" ;;
 	"gate status") words=" --local --state" ;;
+	"logs") words=" --follow --lines --after" ;;
 	"config") words=" check show" ;;
 	"config check") words="" ;;
 	"config show") words="" ;;
@@ -55,7 +56,7 @@ _fermata()
 	"cert issue") words=" --days --dir" ;;
 	"cert list") words=" --dir" ;;
 	"completion") words="" ;;
-	"help") words=" status plan startup stop restart upgrade maintenance page bypass approve reject pause resume retry abort rollback runs show attach doctor gate config cert completion help" ;;
+	"help") words=" status plan startup stop restart upgrade maintenance page bypass approve reject pause resume retry abort rollback runs show attach doctor gate logs config cert completion help" ;;
 	esac
 	if [[ $typed == "config check" && $current != -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")

@@ -63,10 +63,34 @@ test_rows(void **state)
 	}
 }
 
+/* Waiting does not help, so it is no waiting; and when it was helped, the start follows. */
+static void
+test_hopeless_look_is_a_refusal(void **state)
+{
+	struct made_up *w = *state;
+	struct fm_agent_ask ask = made_up_ask(1, FM_APP_GOAL_RUNNING, "2.2.15");
+	struct ag_look fenced = { .hopeless = true };
+
+	(void)made_up_say(w, &ask);
+	FM_COPY(fenced.text, "the role may not log in");
+	ag_on_look(w->core, &fenced, w->now);
+	assert_int_equal(w->said.app, FM_APP_REFUSED);
+	assert_string_equal(w->said.failure, "not started: the role may not log in");
+	assert_int_equal(w->spawns, 0);
+	made_up_pass(w, 5000);
+	assert_int_equal(w->looks, 2);
+	made_up_look(w, "2.2.15", 0);
+	assert_int_equal(w->spawns, 1);
+}
+
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rows),
+		cmocka_unit_test_setup_teardown(test_hopeless_look_is_a_refusal, made_up_setup,
+						made_up_teardown),
+	};
 
 	return cmocka_run_group_tests_name("agent guard", tests, NULL, NULL);
 }

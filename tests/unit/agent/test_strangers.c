@@ -115,13 +115,13 @@ test_a_pm2_of_ours(void **state)
 		       turning_settings.storage);
 	assert_non_null(strstr(who, wanted));
 	end();
-	begin("PM2 v6.0.5: God Daemon (/root/.pm2)", "/", "X=1");
+	begin("PM2 v6.0.5: God Daemon (/home/x/.pm2)", "/", "X=1");
 	assert_false(find());
 	end();
 	/* Whatever its home, it stands in our release. */
-	begin("PM2 v6.0.5: God Daemon (/root/.pm2)", folder_path("app/releases/2.2.15"), "X=1");
+	begin("PM2 v6.0.5: God Daemon (/home/x/.pm2)", folder_path("app/releases/2.2.15"), "X=1");
 	assert_true(find());
-	assert_non_null(strstr(who, "PM2_HOME=/root/.pm2 pm2 kill"));
+	assert_non_null(strstr(who, "PM2_HOME=/home/x/.pm2 pm2 kill"));
 	end();
 }
 

@@ -98,8 +98,8 @@ test_every_help_belongs_to_a_word(void **state)
 static void
 test_rights(void **state)
 {
-	static const char *const reads[] = { "status", "plan",	 "runs",       "show",
-					     "attach", "doctor", "config show" };
+	static const char *const reads[] = { "status", "plan",	 "runs", "show",
+					     "attach", "doctor", "logs", "config show" };
 	unsigned count = 0;
 
 	(void)state;
