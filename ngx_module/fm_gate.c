@@ -148,6 +148,32 @@ fm_gate_has_bypass(uint64_t word)
 	return fm_gate_is_closed(word) && fm_gate_word_pinned(word) != FM_GATE_BYPASS_NONE;
 }
 
+bool
+fm_gate_serves(uint64_t word, uint64_t nodes)
+{
+	if (fm_gate_is_closed(word)) {
+		return false;
+	}
+
+	return nodes == 0 || fm_gate_word_nodes(word, nodes) != 0;
+}
+
+uint64_t
+fm_gate_hold_left(uint64_t hole_at, uint64_t now, uint64_t limit)
+{
+	uint64_t passed;
+
+	if (hole_at == 0) {
+		return 0;
+	}
+
+	/* a process may know the time a little later than the one that set it */
+
+	passed = now > hole_at ? now - hole_at : 0;
+
+	return passed < limit ? limit - passed : 0;
+}
+
 enum fm_gate_verdict
 fm_gate_decide(uint64_t word, const struct fm_gate_facts *facts)
 {
@@ -157,12 +183,8 @@ fm_gate_decide(uint64_t word, const struct fm_gate_facts *facts)
 		return FM_GATE_PASS;
 	}
 
-	if (!fm_gate_is_closed(word)) {
-		nodes = fm_gate_word_nodes(word, facts->nodes);
-
-		if (facts->nodes == 0 || nodes != 0) {
-			return FM_GATE_PASS;
-		}
+	if (fm_gate_serves(word, facts->nodes)) {
+		return FM_GATE_PASS;
 	}
 
 	if (facts->is_bypass && fm_gate_has_bypass(word)) {
@@ -171,6 +193,10 @@ fm_gate_decide(uint64_t word, const struct fm_gate_facts *facts)
 		if (facts->nodes == 0 || nodes != 0) {
 			return FM_GATE_PASS;
 		}
+	}
+
+	if (facts->hold_ms && (facts->holds_closed || !fm_gate_is_closed(word))) {
+		return FM_GATE_HOLD;
 	}
 
 	return facts->wants_json ? FM_GATE_REFUSE : FM_GATE_PAGE;

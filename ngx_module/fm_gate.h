@@ -28,8 +28,9 @@
 
 enum fm_gate_verdict {
 	FM_GATE_PASS = 0,
-	FM_GATE_PAGE,  /* the page for people */
-	FM_GATE_REFUSE /* the same for programs, as JSON */
+	FM_GATE_PAGE,	/* the page for people */
+	FM_GATE_REFUSE, /* the same for programs, as JSON */
+	FM_GATE_HOLD	/* neither yet: it waits for hold_ms, then once more */
 };
 
 enum fm_gate_hearing {
@@ -44,6 +45,8 @@ struct fm_gate_facts {
 	bool is_off;	/* the gate is off here: assets, health */
 	bool is_bypass; /* an operator's */
 	bool wants_json;
+	uint64_t hold_ms; /* it may wait so long; 0: it may not */
+	bool holds_closed;
 };
 
 /* A request that has been let through and has not ended yet. */
@@ -83,6 +86,16 @@ int fm_gate_only_node(uint64_t word, bool is_bypass);
 
 /* Whether an operator's requests are let past a closed gate at all. */
 bool fm_gate_has_bypass(uint64_t word);
+
+/* Whether visitors are served at all: else there is a hole. */
+bool fm_gate_serves(uint64_t word, uint64_t nodes);
+
+/*
+ * How long a request may still wait for the end of a hole that began at
+ * hole_at (0: nobody knows), so that nobody waits for one that has lasted
+ * longer than limit.  All in ms of one clock; 0: not at all.
+ */
+uint64_t fm_gate_hold_left(uint64_t hole_at, uint64_t now, uint64_t limit);
 
 enum fm_gate_verdict fm_gate_decide(uint64_t word, const struct fm_gate_facts *facts);
 

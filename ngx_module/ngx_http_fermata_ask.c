@@ -286,6 +286,7 @@ ngx_http_fermata_report(ngx_http_fermata_line_t *line,
     report.bypassed = (uint32_t) (sum->bypassed + sum->bypassed_sockets);
     report.tabs = (uint32_t) sum->tabs;
     report.idle = (uint32_t) sum->idle;
+    report.held = (uint32_t) sum->held;
     report.workers = (uint32_t) sum->workers;
     report.generations = (uint32_t) sum->generations;
     report.override = (Fermata__GateMode) sh->override.mode;

@@ -1,15 +1,12 @@
 
 /*
- * The gate of Fermata: directives, the phase handler.
+ * The gate of Fermata: directives.
  */
 
 
 #include "ngx_http_fermata_module.h"
 
 
-static ngx_int_t ngx_http_fermata_handler(ngx_http_request_t *r);
-static NGX_HTTP_FERMATA_SLOW ngx_int_t ngx_http_fermata_decide(
-    ngx_http_request_t *r, ngx_http_fermata_loc_conf_t *lcf, uint64_t word);
 static void *ngx_http_fermata_create_main_conf(ngx_conf_t *cf);
 static void *ngx_http_fermata_create_srv_conf(ngx_conf_t *cf);
 static void *ngx_http_fermata_create_loc_conf(ngx_conf_t *cf);
@@ -119,6 +116,20 @@ static ngx_command_t  ngx_http_fermata_commands[] = {
       0,
       NULL },
 
+    { ngx_string("fermata_hold"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_fermata_hold_set,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("fermata_hold_methods"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_fermata_hold_methods,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("fermata_retry_after"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_sec_slot,
@@ -210,109 +221,6 @@ ngx_module_t  ngx_http_fermata_module = {
 };
 
 
-/*
- * PREACCESS: the location and its variables are known, nobody has been asked
- * for a password yet.  Errors pages are not spared: they may lead to the
- * application.
- */
-
-static ngx_int_t
-ngx_http_fermata_handler(ngx_http_request_t *r)
-{
-    uint64_t                      word;
-    ngx_http_fermata_loc_conf_t  *lcf;
-
-    lcf = ngx_http_get_module_loc_conf(r, ngx_http_fermata_module);
-
-    if (!lcf->enable || r != r->main) {
-        return NGX_DECLINED;
-    }
-
-    if (ngx_http_fermata_is_link(r)) {
-        return ngx_http_fermata_open_link(r);
-    }
-
-    if (r->uri.len == lcf->live.len
-        && ngx_memcmp(r->uri.data, lcf->live.data, lcf->live.len) == 0)
-    {
-        return ngx_http_fermata_live_send(r);
-    }
-
-    word = ngx_http_fermata_sh->word;
-
-    if (word != FM_GATE_WORD_OPEN || ngx_http_fermata_blind) {
-        return ngx_http_fermata_decide(r, lcf, word);
-    }
-
-    if (r->internal
-        || ngx_http_get_module_ctx(r, ngx_http_fermata_module) != NULL)
-    {
-        return ngx_http_fermata_admit(r, 0);
-    }
-
-    return ngx_http_fermata_board(r);
-}
-
-
-static ngx_int_t
-ngx_http_fermata_decide(ngx_http_request_t *r,
-    ngx_http_fermata_loc_conf_t *lcf, uint64_t word)
-{
-    ngx_int_t                      rc;
-    struct fm_gate_facts           facts;
-    enum fm_gate_verdict           verdict;
-    ngx_http_fermata_ctx_t        *ctx;
-    ngx_http_fermata_main_conf_t  *mcf;
-
-    if (r->internal) {
-
-        /* redirected within nginx after it was let through */
-
-        ctx = ngx_http_fermata_get_ctx(r);
-
-        if (ctx && ctx->counted) {
-            return NGX_DECLINED;
-        }
-    }
-
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_fermata_module);
-
-    facts.nodes = mcf->nodes;
-    facts.is_off = 0;
-
-    rc = ngx_http_fermata_test_bypass(r, lcf, word);
-
-    if (rc == NGX_ERROR) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    facts.is_bypass = (rc == NGX_OK);
-
-    facts.wants_json = ngx_http_fermata_wants_json(r);
-
-    if (ngx_http_fermata_blind) {
-        word = 0;
-        facts.is_bypass = 0;
-    }
-
-    verdict = fm_gate_decide(word, &facts);
-
-    if (verdict == FM_GATE_PASS) {
-        return ngx_http_fermata_admit(r, facts.is_bypass);
-    }
-
-    rc = ngx_http_fermata_upgrade(r, lcf);
-
-    if (rc != NGX_DECLINED) {
-        return rc;
-    }
-
-    return ngx_http_fermata_page_send(r, verdict == FM_GATE_REFUSE
-                                         ? NGX_HTTP_FERMATA_JSON
-                                         : NGX_HTTP_FERMATA_HTML);
-}
-
-
 static void *
 ngx_http_fermata_create_main_conf(ngx_conf_t *cf)
 {
@@ -396,6 +304,7 @@ ngx_http_fermata_create_loc_conf(ngx_conf_t *cf)
     lcf->tabs = NGX_CONF_UNSET_PTR;
     lcf->tabs_timeout = NGX_CONF_UNSET_MSEC;
     ngx_http_fermata_bypass_create(lcf);
+    ngx_http_fermata_hold_create(lcf);
 
     return lcf;
 }
@@ -413,6 +322,7 @@ ngx_http_fermata_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_value(conf->enable, prev->enable, 0);
     ngx_conf_merge_sec_value(conf->retry_after, prev->retry_after, 10);
     ngx_http_fermata_bypass_merge(conf, prev);
+    ngx_http_fermata_hold_merge(conf, prev);
 
     if (ngx_http_fermata_websocket_merge(cf, prev, conf) != NGX_OK) {
         return NGX_CONF_ERROR;

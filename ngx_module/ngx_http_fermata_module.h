@@ -68,7 +68,7 @@ typedef struct {
     volatile uint32_t                tabs;      /* kept by the gate */
     volatile uint32_t                idle[NGX_HTTP_FERMATA_NODES];
     volatile uint32_t                generation;
-    u_char                           pad[4];
+    volatile uint32_t                held;      /* 448 bytes up to here */
 } ngx_http_fermata_slot_t;
 
 
@@ -87,6 +87,8 @@ typedef struct {
     ngx_atomic_t                     change;    /* raised after each store */
     ngx_atomic_t                     closed_at; /* change that closed */
     ngx_atomic_t                     cut_at;    /* ms, 0: never */
+    uint64_t                         configured;    /* nodes */
+    ngx_atomic_t                     hole_at;   /* ms, 0: not known */
     ngx_atomic_t                     text;      /* odd: being written */
     ngx_atomic_t                     manager;   /* pid of the newest one */
     ngx_atomic_t                     connected;
@@ -192,8 +194,16 @@ typedef struct {
     ngx_array_t                     *bypass_headers;    /* of keyval_t */
     ngx_array_t                     *tabs;      /* of ngx_str_t, or NULL */
     ngx_msec_t                       tabs_timeout;
+    ngx_msec_t                       hold;
+    ngx_flag_t                       hold_closed;
+    ngx_uint_t                       hold_requests;
+    size_t                           hold_size;
+    ngx_uint_t                       hold_methods;
     ngx_http_fermata_page_t         *pages[NGX_HTTP_FERMATA_KINDS];
 } ngx_http_fermata_loc_conf_t;
+
+
+typedef struct ngx_http_fermata_hold_s  ngx_http_fermata_hold_t;
 
 
 /* A request that is let through, or a subrequest's use of an upstream. */
@@ -219,6 +229,7 @@ typedef struct {
 #endif
 
     ngx_event_t                     *cut;
+    ngx_http_fermata_hold_t         *hold;      /* waits at the gate */
     ngx_str_t                        page;
 
     union {
@@ -281,6 +292,7 @@ typedef struct {
     ngx_uint_t                       idle;
     ngx_uint_t                       workers;
     ngx_uint_t                       generations;
+    ngx_uint_t                       held;
     ngx_atomic_uint_t                passed;
     ngx_atomic_uint_t                refused;
     ngx_uint_t                       nodes[NGX_HTTP_FERMATA_NODES];
@@ -290,6 +302,28 @@ typedef struct {
 
 void ngx_http_fermata_sum(ngx_http_fermata_shctx_t *sh,
     ngx_http_fermata_sum_t *sum);
+
+
+/* the decision, carried out: ngx_http_fermata_handler.c */
+
+ngx_int_t ngx_http_fermata_handler(ngx_http_request_t *r);
+
+
+/* waiting at the gate: ngx_http_fermata_hold.c */
+
+void ngx_http_fermata_hold_facts(ngx_http_request_t *r,
+    ngx_http_fermata_loc_conf_t *lcf, struct fm_gate_facts *facts);
+ngx_int_t ngx_http_fermata_hold(ngx_http_request_t *r,
+    ngx_http_fermata_loc_conf_t *lcf, ngx_msec_t left);
+void ngx_http_fermata_unhold(ngx_http_fermata_ctx_t *ctx);
+void ngx_http_fermata_hold_look(void);
+void ngx_http_fermata_hold_create(ngx_http_fermata_loc_conf_t *lcf);
+void ngx_http_fermata_hold_merge(ngx_http_fermata_loc_conf_t *conf,
+    ngx_http_fermata_loc_conf_t *prev);
+char *ngx_http_fermata_hold_set(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_fermata_hold_methods(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 
 
 /* operators: ngx_http_fermata_bypass.c, ngx_http_fermata_link.c */

@@ -117,6 +117,7 @@ ngx_http_fermata_new_ctx(ngx_http_request_t *r)
     ctx->node = FM_GATE_NO_NODE;
     ctx->served = FM_GATE_NO_NODE;
     ctx->cut = NULL;
+    ctx->hold = NULL;
     ctx->flags = 0;
 
     ctx->cleanup.handler = ngx_http_fermata_cleanup;
@@ -165,6 +166,10 @@ ngx_http_fermata_cleanup(void *data)
 
     if (ctx->cut && ctx->cut->posted) {
         ngx_delete_posted_event(ctx->cut);
+    }
+
+    if (ctx->hold) {
+        ngx_http_fermata_unhold(ctx);
     }
 
     if (ctx->replacing) {

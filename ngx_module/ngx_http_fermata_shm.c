@@ -185,6 +185,8 @@ ngx_http_fermata_name_nodes(ngx_http_fermata_main_conf_t *mcf, ngx_log_t *log)
         }
     }
 
+    sh->configured = mcf->nodes;
+
     /* the state may speak of a node that has got its index only now */
 
     if (sh->taken.mode != FM_GATE_NONE) {
@@ -335,6 +337,12 @@ ngx_http_fermata_set_word(ngx_http_fermata_shctx_t *sh, uint64_t word,
         && fm_gate_word_mode(sh->word) != FM_GATE_CLOSED)
     {
         sh->closed_at = sh->change + 1;
+    }
+
+    if (fm_gate_serves(sh->word, sh->configured)
+        && !fm_gate_serves(word, sh->configured))
+    {
+        sh->hole_at = ngx_current_msec ? ngx_current_msec : 1;
     }
 
     cut_at = 0;

@@ -44,6 +44,7 @@ ngx_http_fermata_claim(ngx_http_fermata_main_conf_t *mcf)
         slot->refused = 0;
         slot->in_flight = 0;
         slot->bypassed = 0;
+        slot->held = 0;
         slot->bypassed_sockets = 0;
         slot->tabs = 0;
         ngx_memzero((void *) slot->nodes, sizeof(slot->nodes));
@@ -194,6 +195,7 @@ ngx_http_fermata_sum(ngx_http_fermata_shctx_t *sh, ngx_http_fermata_sum_t *sum)
         sum->workers++;
         sum->in_flight += slot->in_flight;
         sum->bypassed += slot->bypassed;
+        sum->held += slot->held;
         sum->bypassed_sockets += slot->bypassed_sockets;
         sum->tabs += slot->tabs;
 

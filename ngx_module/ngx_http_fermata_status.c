@@ -106,13 +106,14 @@ ngx_http_fermata_status_write(u_char *p, u_char *last,
 
     return ngx_slprintf(p, last,
                         "\"in_flight\":%ui,\"websockets\":%ui,\"idle\":%ui,"
-                        "\"tabs\":%ui,\"bypassed\":%ui,\"passed\":%uA,"
-                        "\"refused\":%uA,\"workers\":%ui,\"generations\":%ui,"
+                        "\"tabs\":%ui,\"bypassed\":%ui,\"held\":%ui,"
+                        "\"passed\":%uA,\"refused\":%uA,\"workers\":%ui,"
+                        "\"generations\":%ui,"
                         "\"override\":\"%s\",\"waiting\":%s,"
                         "\"in_every_worker\":%s,\"connected\":%s,"
                         "\"gate\":\"%V\",\"instance\":\"%s\"}\n",
                         sum.in_flight, sum.websockets, sum.idle, sum.tabs,
-                        sum.bypassed + sum.bypassed_sockets,
+                        sum.bypassed + sum.bypassed_sockets, sum.held,
                         sum.passed, sum.refused, sum.workers, sum.generations,
                         ngx_http_fermata_modes[sh->override.mode],
                         sh->waiting ? "true" : "false",

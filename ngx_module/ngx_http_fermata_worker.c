@@ -184,6 +184,7 @@ ngx_http_fermata_look(void)
     next = ngx_http_fermata_sweep();
 
     ngx_http_fermata_tabs_look();
+    ngx_http_fermata_hold_look();
 
     ngx_http_fermata_look_idle(ngx_http_fermata_mcf,
                                ngx_http_fermata_slot->seen != change);

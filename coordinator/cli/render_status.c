@@ -93,9 +93,9 @@ nodes(FILE *out, const struct co_look *look, const Fermata__ClusterStatus *statu
 		FM_FORMAT(websockets, "%" PRIu32, n->websockets);
 		FM_FORMAT(idle, "%" PRIu32, n->idle);
 		const char *cells[] = {
-			n->name,  co_node_state(n), n->release, n->running,
-			requests, websockets,	    idle,	n->address,
-			co_node_says(says, sizeof(says), n),
+			n->name,    co_node_state(n), n->release,
+			n->running, requests,	      websockets,
+			idle,	    n->address,	      co_node_says(says, sizeof(says), n),
 		};
 		co_table_add(table, cells, 1, co_color_of(co_node_state(n)));
 	}
@@ -119,10 +119,10 @@ static void
 gates(FILE *out, const struct co_look *look, const Fermata__ClusterStatus *status)
 {
 	static const struct co_column columns[] = {
-		{ "GATE", CO_LEFT },	    { "MODE", CO_LEFT },	{ "WORKERS", CO_RIGHT },
-		{ "REQUESTS", CO_RIGHT },   { "WEBSOCKETS", CO_RIGHT }, { "IDLE", CO_RIGHT },
-		{ "TABS", CO_RIGHT },	    { "PASSED", CO_RIGHT },	{ "REFUSED", CO_RIGHT },
-		{ "SAYS", CO_CUT },	    { NULL, CO_LEFT },
+		{ "GATE", CO_LEFT },	  { "MODE", CO_LEFT },	      { "WORKERS", CO_RIGHT },
+		{ "REQUESTS", CO_RIGHT }, { "WEBSOCKETS", CO_RIGHT }, { "IDLE", CO_RIGHT },
+		{ "TABS", CO_RIGHT },	  { "PASSED", CO_RIGHT },     { "REFUSED", CO_RIGHT },
+		{ "SAYS", CO_CUT },	  { NULL, CO_LEFT },
 	};
 	_cleanup_(co_table_freep) struct co_table *table = co_table_new(look, columns);
 
@@ -151,6 +151,7 @@ gates(FILE *out, const struct co_look *look, const Fermata__ClusterStatus *statu
 		if (g->bypassed)
 			FM_APPEND(says, "%s%" PRIu32 " of operators", *says ? "; " : "",
 				  g->bypassed);
+		if (g->held) FM_APPEND(says, "%s%" PRIu32 " held", *says ? "; " : "", g->held);
 		const char *mode = g->connected ? g->mode : "away";
 		const char *cells[] = { g->name, mode, workers, requests, websockets,
 					idle,	 tabs, passed,	refused,  says };

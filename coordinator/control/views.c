@@ -297,6 +297,7 @@ fill_gate(struct co_daemon *daemon, unsigned i, char *says, Fermata__GateStatus 
 	msg->passed = gate->report.passed;
 	msg->refused = gate->report.refused;
 	msg->bypassed = gate->report.bypassed;
+	msg->held = gate->report.held;
 	msg->error = TEXT(gate->report.error);
 	msg->workers = gate->report.workers;
 	msg->generations = gate->report.generations;

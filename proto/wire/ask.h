@@ -151,7 +151,7 @@ struct fm_gate_report {
 	char drained[FM_NODES_MAX][FM_NAME_SIZE];
 	unsigned node_count;
 	struct fm_node_traffic nodes[FM_NODES_MAX];
-	uint32_t in_flight, websockets, idle, workers, generations, bypassed, tabs;
+	uint32_t in_flight, websockets, idle, workers, generations, bypassed, tabs, held;
 	uint64_t passed, refused;
 	char error[FM_TEXT_SIZE];
 	enum fm_gate_mode override;

@@ -87,6 +87,7 @@ fm_gate_report_pack(const struct fm_gate_report *report, size_t *ret_size)
 	msg.passed = r.passed;
 	msg.refused = r.refused;
 	msg.bypassed = r.bypassed;
+	msg.held = r.held;
 	msg.error = fm_field_clean(r.error);
 	msg.generations = r.generations;
 	msg.idle = r.idle;
@@ -175,6 +176,7 @@ fm_gate_report_from(const struct Fermata__GateReport *msg, struct fm_gate_report
 	ret->override = (enum fm_gate_mode)msg->override;
 	ret->override_at = msg->override_at;
 	ret->waiting = msg->waiting;
+	ret->held = msg->held;
 	ret->passed = msg->passed;
 	ret->refused = msg->refused;
 	return 0;

@@ -28,6 +28,7 @@ SCHEMA = {
                   5: ("drained", [str]), 6: ("nodes", [TRAFFIC]), 7: ("in_flight", int),
                   8: ("websockets", int), 9: ("workers", int), 10: ("passed", int),
                   11: ("refused", int), 12: ("error", str), 13: ("tabs", int), 15: ("bypassed", int),
+                  16: ("held", int),
                   18: ("generations", int), 19: ("idle", int), 20: ("override", int),
                   21: ("override_at", int), 22: ("override_by", str), 23: ("waiting", int)},
 }

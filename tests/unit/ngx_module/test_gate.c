@@ -244,6 +244,59 @@ operator_s_rides_end_when_they_may_not_be_made_any_more(void **state)
 	assert_false(fm_gate_is_over(fm_gate_word_closed(FM_GATE_BYPASS_NONE, 0), 5, &ride));
 }
 
+static void
+nobody_waits_for_a_hole_that_has_lasted(void **state)
+{
+	(void)state;
+	assert_int_equal(fm_gate_hold_left(0, 5000, 1000), 0);
+	assert_int_equal(fm_gate_hold_left(5000, 5000, 1000), 1000);
+	assert_int_equal(fm_gate_hold_left(5000, 5999, 1000), 1);
+	assert_int_equal(fm_gate_hold_left(5000, 6000, 1000), 0);
+	assert_int_equal(fm_gate_hold_left(5000, UINT64_MAX, 1000), 0);
+	assert_int_equal(fm_gate_hold_left(5000, 4990, 1000), 1000);
+	assert_int_equal(fm_gate_hold_left(5000, 5000, 0), 0);
+}
+
+static void
+holes_are_held_and_closed_gates_where_it_is_said(void **state)
+{
+	struct fm_gate_facts facts = { .nodes = ALL, .hold_ms = 1 };
+	uint64_t hole = fm_gate_word(FM_GATE_OPEN, -1, ALL);
+
+	(void)state;
+	assert_int_equal(fm_gate_decide(hole, &facts), FM_GATE_HOLD);
+	assert_int_equal(fm_gate_decide(pinned_to(1, 2), &facts), FM_GATE_HOLD);
+	assert_int_equal(fm_gate_decide(closed(), &facts), FM_GATE_PAGE);
+	facts.holds_closed = true;
+	assert_int_equal(fm_gate_decide(closed(), &facts), FM_GATE_HOLD);
+	facts.hold_ms = 0;
+	assert_int_equal(fm_gate_decide(closed(), &facts), FM_GATE_PAGE);
+	assert_int_equal(fm_gate_decide(hole, &facts), FM_GATE_PAGE);
+	facts.hold_ms = 1;
+	/* who may go on does */
+	assert_int_equal(fm_gate_decide(pinned_to(1, 0), &facts), FM_GATE_PASS);
+	facts.is_bypass = true;
+	assert_int_equal(fm_gate_decide(closed(), &facts), FM_GATE_PASS);
+	facts.is_bypass = false;
+	facts.is_off = true;
+	assert_int_equal(fm_gate_decide(hole, &facts), FM_GATE_PASS);
+}
+
+static void
+gate_serves_while_it_is_open_and_a_node_is_left(void **state)
+{
+	(void)state;
+	assert_true(fm_gate_serves(FM_GATE_WORD_OPEN, ALL));
+	assert_true(fm_gate_serves(FM_GATE_WORD_OPEN, 0));
+	assert_true(fm_gate_serves(pinned_to(1, 0), ALL));
+	assert_false(fm_gate_serves(pinned_to(1, 2), ALL));
+	assert_false(fm_gate_serves(pinned_to(-1, 0), ALL));
+	assert_false(fm_gate_serves(fm_gate_word(FM_GATE_OPEN, -1, ALL), ALL));
+	assert_false(fm_gate_serves(closed(), ALL));
+	assert_false(fm_gate_serves(closed(), 0));
+	assert_false(fm_gate_serves(0, ALL));
+}
+
 static enum fm_gate_hearing
 hear(uint64_t epoch, uint64_t seq, const struct fm_gate_ask *base)
 {
@@ -311,6 +364,9 @@ main(void)
 		cmocka_unit_test(bypass_reaches_one_node_all_or_none),
 		cmocka_unit_test(bypass_is_nothing_while_visitors_are_served),
 		cmocka_unit_test(operator_s_rides_end_when_they_may_not_be_made_any_more),
+		cmocka_unit_test(nobody_waits_for_a_hole_that_has_lasted),
+		cmocka_unit_test(holes_are_held_and_closed_gates_where_it_is_said),
+		cmocka_unit_test(gate_serves_while_it_is_open_and_a_node_is_left),
 		cmocka_unit_test(voices_are_heard_in_order),
 		cmocka_unit_test(same_voice_with_other_rules_is_a_clash),
 	};

@@ -73,8 +73,9 @@ test_operators_on_a_closed_gate_are_told(void **state)
 
 	(void)state;
 	status->gates[0]->bypassed = 2;
+	status->gates[0]->held = 7;
 	co_render_status(golden_open(), &plain, status);
-	assert_non_null(strstr(golden_text(), "2 of operators"));
+	assert_non_null(strstr(golden_text(), "2 of operators; 7 held"));
 }
 
 static void

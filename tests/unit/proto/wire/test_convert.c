@@ -125,7 +125,8 @@ fill_gate_report(struct fm_gate_report *r)
 				      .generations = 11,
 				      .override = FM_GATE_OPEN,
 				      .override_at = 12,
-				      .waiting = true };
+				      .waiting = true,
+				      .held = 13 };
 	FILL(r->override_by, 'c');
 	FILL(r->pinned, 'a');
 	for (int i = 0; i < FM_NODES_MAX; i++) {
