@@ -9,6 +9,8 @@
 
 static uint32_t ngx_http_fermata_visitors(uint64_t word, ngx_uint_t all,
     ngx_uint_t bypassed);
+static void ngx_http_fermata_report_sum(Fermata__GateReport *report,
+    ngx_http_fermata_shctx_t *sh, ngx_http_fermata_sum_t *sum);
 static void ngx_http_fermata_fill(struct fm_gate_ask *ask,
     const struct fm_gate_ask *taken);
 static ngx_uint_t ngx_http_fermata_is_welcome(ngx_http_fermata_line_t *line,
@@ -240,6 +242,31 @@ ngx_http_fermata_owed(ngx_http_fermata_line_t *line,
 }
 
 
+/* What goes through, and what holds it. */
+
+static void
+ngx_http_fermata_report_sum(Fermata__GateReport *report,
+    ngx_http_fermata_shctx_t *sh, ngx_http_fermata_sum_t *sum)
+{
+    report->in_flight = ngx_http_fermata_visitors(sh->word, sum->in_flight,
+                                                  sum->bypassed);
+    report->websockets = ngx_http_fermata_visitors(sh->word, sum->websockets,
+                                                   sum->bypassed_sockets);
+    report->bypassed = (uint32_t) (sum->bypassed + sum->bypassed_sockets);
+    report->tabs = (uint32_t) sum->tabs;
+    report->idle = (uint32_t) sum->idle;
+    report->held = (uint32_t) sum->held;
+    report->workers = (uint32_t) sum->workers;
+    report->generations = (uint32_t) sum->generations;
+    report->override = (Fermata__GateMode) sh->override.mode;
+    report->override_at = sh->override.at;
+    report->override_by = sh->override.by;
+    report->waiting = sh->waiting != 0;
+    report->passed = sum->passed;
+    report->refused = sum->refused;
+}
+
+
 void
 ngx_http_fermata_report(ngx_http_fermata_line_t *line,
     ngx_http_fermata_sum_t *sum)
@@ -279,22 +306,8 @@ ngx_http_fermata_report(ngx_http_fermata_line_t *line,
     report.drained = drained;
     report.n_nodes = sh->nnodes;
     report.nodes = nodes;
-    report.in_flight = ngx_http_fermata_visitors(sh->word, sum->in_flight,
-                                                 sum->bypassed);
-    report.websockets = ngx_http_fermata_visitors(sh->word, sum->websockets,
-                                                  sum->bypassed_sockets);
-    report.bypassed = (uint32_t) (sum->bypassed + sum->bypassed_sockets);
-    report.tabs = (uint32_t) sum->tabs;
-    report.idle = (uint32_t) sum->idle;
-    report.held = (uint32_t) sum->held;
-    report.workers = (uint32_t) sum->workers;
-    report.generations = (uint32_t) sum->generations;
-    report.override = (Fermata__GateMode) sh->override.mode;
-    report.override_at = sh->override.at;
-    report.override_by = sh->override.by;
-    report.waiting = sh->waiting != 0;
-    report.passed = sum->passed;
-    report.refused = sum->refused;
+    ngx_http_fermata_report_sum(&report, sh, sum);
+
     report.error = (char *) (line->error ? line->error : "");
 
     envelope.body_case = FERMATA__ENVELOPE__BODY_GATE_REPORT;
