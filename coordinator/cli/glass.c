@@ -75,8 +75,7 @@ ask(struct glass *g)
 
 	if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
 		return fail("no random number", "nothing was done", "the same again");
-	for (unsigned i = 0; i < sizeof(bytes); i++)
-		snprintf(g->id + i * 2, 3, "%02x", bytes[i]);
+	for (unsigned i = 0; i < sizeof(bytes); i++) snprintf(g->id + i * 2, 3, "%02x", bytes[i]);
 	FM_FORMAT(g->request, "request.%s%s.%s", g->verb,
 		  co_parsed_has(g->parsed, "force") ? ".force" : "", g->id);
 	FM_FORMAT(g->answer, "answer.%s", g->id);
@@ -183,14 +182,17 @@ print_status(const struct glass *g)
 	if (fm_is_equal(value(g, "waiting", a, sizeof(a)), "1"))
 		puts("just started: waits for the coordinator to say the newest");
 	printf("coordinator: %s, last ask %s\n",
-	       fm_is_equal(value(g, "connected", a, sizeof(a)), "1") ? "connected" : "not connected",
+	       fm_is_equal(value(g, "connected", a, sizeof(a)), "1") ? "connected"
+								     : "not connected",
 	       value(g, "voice", b, sizeof(b)));
 	printf("%s requests, %s websockets, %s kept connections\n",
 	       value(g, "in_flight", a, sizeof(a)), value(g, "websockets", b, sizeof(b)),
 	       value(g, "idle", c, sizeof(c)));
-	for (const char *at = strstr(g->text, "\nnode="); at != NULL; at = strstr(at + 1, "\nnode="))
+	for (const char *at = strstr(g->text, "\nnode="); at != NULL;
+	     at = strstr(at + 1, "\nnode="))
 		if (sscanf(at + 6, "%79s %79s %79s %79s", a, b, c, d) == 4)
-			printf("  %s: %s requests, %s websockets, %s kept connections\n", a, b, c, d);
+			printf("  %s: %s requests, %s websockets, %s kept connections\n", a, b, c,
+			       d);
 }
 
 static int
@@ -219,10 +221,12 @@ tell(const struct glass *g)
 	if (fm_is_equal(g->verb, "status")) return 0;
 	fprintf(stderr, "now:  the gate is %s, in force in %s workers%s\n", mode,
 		value(g, "workers", workers, sizeof(workers)),
-		fm_is_equal(result, "loose") ? "; its disk cannot be written, so a restart of nginx ends that"
-					     : "");
+		fm_is_equal(result, "loose")
+			? "; its disk cannot be written, so a restart of nginx ends that"
+			: "");
 	if (!fm_is_equal(g->verb, "resume"))
-		fputs("next: fermata gate resume --local, to let the coordinator rule again\n", stderr);
+		fputs("next: fermata gate resume --local, to let the coordinator rule again\n",
+		      stderr);
 	return 0;
 }
 
