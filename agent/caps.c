@@ -23,7 +23,8 @@ ag_caps_drop(const struct ag_settings *s, struct fm_err *err)
 	if (capng_get_caps_process() < 0)
 		return fm_fail(err, FM_ERR_IO, 0, "capabilities cannot be read");
 	for (unsigned cap = 0; cap <= CAP_LAST_CAP; cap++) {
-		bool keep = !s->uid && cap == CAP_NET_BIND_SERVICE; /* an application that is root */
+		bool keep = !s->uid &&
+			    cap == CAP_NET_BIND_SERVICE; /* an application that is root */
 
 		for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++)
 			keep = keep || needed[i] == cap;

@@ -122,8 +122,9 @@ check_open_files(const struct ag_settings *s, struct reading *r)
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || s->open_files <= (long long)limit.rlim_max)
 		return;
-	fault(r, "open_files %lld is more than the agent itself may give (%llu): raise LimitNOFILE of "
-		 "its unit",
+	fault(r,
+	      "open_files %lld is more than the agent itself may give (%llu): raise LimitNOFILE of "
+	      "its unit",
 	      s->open_files, (unsigned long long)limit.rlim_max);
 }
 

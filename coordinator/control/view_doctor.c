@@ -107,8 +107,8 @@ look_at_gates(struct co_daemon *daemon, struct findings *f)
 			find(f, "error", name, "", "%s", gate->report.error);
 		else if (gate->report.override != FM_GATE_NONE)
 			find(f, "error", name, "fermata gate resume --local (on that host)",
-			     "%s by hand of %s on its host", fm_gate_mode_name(gate->report.override),
-			     gate->report.override_by);
+			     "%s by hand of %s on its host",
+			     fm_gate_mode_name(gate->report.override), gate->report.override_by);
 		else if (!co_gate_obeys(gate, state->gate.voice))
 			find(f, "warning", name, "", "has not taken the last order yet");
 		else

@@ -109,10 +109,11 @@ refusals(struct co_daemon *daemon, const struct co_order *order, char texts[][FM
 				  daemon->config.nodes[i]);
 	for (unsigned i = 0; i < daemon->config.gate_count; i++)
 		if (!fleet->gates[i].connected && !is_left_out(order, daemon->config.gates[i]))
-			fm_format(texts[count++], FM_TEXT_SIZE,
-				  "gate %s is not connected; to go on without it, if no visitor can come "
-				  "through it: --without %s",
-				  daemon->config.gates[i], daemon->config.gates[i]);
+			fm_format(
+				texts[count++], FM_TEXT_SIZE,
+				"gate %s is not connected; to go on without it, if no visitor can come "
+				"through it: --without %s",
+				daemon->config.gates[i], daemon->config.gates[i]);
 	count += drifts(daemon, texts + count, REFUSALS_MOST - count);
 	for (unsigned i = 0; i < count; i++) list[i] = texts[i];
 	return count;

@@ -269,11 +269,13 @@ say_gate(const struct co_daemon *daemon, unsigned i, char *text, size_t size)
 		fm_format(text, size, "the run goes on without it (--without); %s",
 			  gate->connected ? "it is back, and obeys" : "it obeys when it is back");
 	else if (gate->connected && report->override != FM_GATE_NONE)
-		fm_format(text, size,
-			  "%s by hand of %s on its host; there, to end that: fermata gate resume --local",
-			  fm_gate_mode_name(report->override), report->override_by);
+		fm_format(
+			text, size,
+			"%s by hand of %s on its host; there, to end that: fermata gate resume --local",
+			fm_gate_mode_name(report->override), report->override_by);
 	else if (gate->connected && report->waiting)
-		fm_format(text, size, "has just started, and shows the page until it is told the newest");
+		fm_format(text, size,
+			  "has just started, and shows the page until it is told the newest");
 	else if (gate->session_count > 1)
 		fm_format(text, size, "%u nginx of this name: its binary is being replaced",
 			  gate->session_count);

@@ -27,7 +27,7 @@ struct co_core {
 	struct {
 		enum fm_gate_mode mode;
 		int64_t at;
-	} by_hand[FM_GATES_MAX]; /* what the journal was told of it */
+	} by_hand[FM_GATES_MAX];      /* what the journal was told of it */
 	struct fm_mono journal_retry; /* after a refused commit */
 	bool journal_refuses;
 	unsigned event_count;

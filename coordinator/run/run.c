@@ -137,7 +137,8 @@ note_override(struct co_core *core, unsigned gate)
 	    report->override_at == core->by_hand[gate].at)
 		return;
 	if (report->override == FM_GATE_NONE)
-		FM_FORMAT(text, "gate %s obeys the coordinator again: taken back by hand on its host",
+		FM_FORMAT(text,
+			  "gate %s obeys the coordinator again: taken back by hand on its host",
 			  core->config.gates[gate]);
 	else
 		FM_FORMAT(text, "gate %s is %s by hand of %s on its host, whatever is asked of it",

@@ -120,11 +120,12 @@ co_say_gate_away(const struct co_turn *t, unsigned gate, const char *command)
 {
 	const char *name = t->config->gates[gate];
 
-	return co_say(t, CO_WAIT,
-		      "gate %s, which is not connected and may be serving visitors. Bring it back (on "
-		      "its host: systemctl status nginx); or, if no visitor can come through it, type: "
-		      "fermata %s --without %s",
-		      name, command, name);
+	return co_say(
+		t, CO_WAIT,
+		"gate %s, which is not connected and may be serving visitors. Bring it back (on "
+		"its host: systemctl status nginx); or, if no visitor can come through it, type: "
+		"fermata %s --without %s",
+		name, command, name);
 }
 
 /* Held in another mode by hand on its own host: only there it can be taken back. */
@@ -153,8 +154,7 @@ has_mode(const struct co_turn *t, struct co_who who)
 		return co_say(t, CO_WAIT, "gate %s to change its mode", name);
 	if (gate->report.mode == t->state->gate.mode) return CO_DONE;
 	if (gate->report.override != FM_GATE_NONE) return say_override(t, &gate->report, name);
-	return co_say(t, CO_WAIT, "gate %s to be %s", name,
-		      fm_gate_mode_name(t->state->gate.mode));
+	return co_say(t, CO_WAIT, "gate %s to be %s", name, fm_gate_mode_name(t->state->gate.mode));
 }
 
 enum co_verdict

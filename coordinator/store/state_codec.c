@@ -103,8 +103,7 @@ read_run(const Fermata__StateRun *msg, struct co_run *run, struct fm_err *err)
 	if (msg->n_without > FM_GATES_MAX)
 		return fm_fail(err, FM_ERR_IO, 0, "%zu gates left out", msg->n_without);
 	run->without_count = (unsigned)msg->n_without;
-	for (unsigned i = 0; i < run->without_count; i++)
-		FM_COPY(run->without[i], msg->without[i]);
+	for (unsigned i = 0; i < run->without_count; i++) FM_COPY(run->without[i], msg->without[i]);
 #define X(field) run->field = msg->field;
 	RUN_PLAIN(X)
 #undef X

@@ -111,9 +111,8 @@ sim_gate_event(struct sim_world *w, const struct sim_event *event)
 		g->link = true;
 		g->life++;
 		sim_later(w, WAIT_MS,
-			  (struct sim_event){ .kind = SIM_EV_GATE_WAITED,
-					      .who = event->who,
-					      .life = g->life });
+			  (struct sim_event){
+				  .kind = SIM_EV_GATE_WAITED, .who = event->who, .life = g->life });
 		sim_gate_link(w, event->who, true);
 		return;
 	case SIM_EV_GATE_WAITED:

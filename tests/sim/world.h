@@ -46,7 +46,7 @@
 	X(GATE_CUT_LONG, SIM_GATES, 4000000)                                            \
 	X(GATE_DOUBLE_ASK, SIM_GATES, 25000)                                            \
 	X(GATE_LOSE_ASK, SIM_GATES, 0)                                                  \
-	X(GATE_BACK, 1, 0)	   /* the one that was away from the beginning */       \
+	X(GATE_BACK, 1, 0) /* the one that was away from the beginning */               \
 	X(GATE_CLOSED_BY_HAND, SIM_GATES, 8000)                                         \
 	X(JOB_FAILS, 1, 0)                                                              \
 	X(JOB_FAILS_AFTER, 1, 0) /* carried out, and told as failed */                  \
@@ -87,7 +87,7 @@ struct sim_plan {
 	const char *procedure;
 	bool open_first, no_backup, approve, page;
 	bool without; /* the second gate is away, and left out */
-	bool empty; /* startup on an empty database; else the cluster serves */
+	bool empty;   /* startup on an empty database; else the cluster serves */
 	unsigned fault_count;
 	struct sim_fault faults[SIM_FAULTS];
 	uint64_t seed;
