@@ -249,37 +249,6 @@ on_lost(void *arg)
 	in->changed(in->arg);
 }
 
-static int
-on_stop_answer(sd_bus_message *answer, void *arg, sd_bus_error *error)
-{
-	struct ag_instance *in = arg;
-	const sd_bus_error *why = sd_bus_message_get_error(answer);
-
-	(void)error;
-	if (why)
-		fm_log(FM_LOG_WARNING, "systemd did not obey", "unit=%s why=\"%s\"",
-		       in->settings->unit, why->message ? why->message : why->name);
-	return 0;
-}
-
-static void
-ask_stop(struct ag_instance *in, sd_bus *link)
-{
-	(void)sd_bus_call_method_async(link, NULL, AG_SYSTEMD, AG_SYSTEMD_PATH, AG_SYSTEMD_MANAGER,
-				       "StopUnit", on_stop_answer, in, "ss", in->settings->unit,
-				       "replace");
-	ag_bus_settle(in->bus);
-}
-
-static void
-ask_kill(struct ag_instance *in, sd_bus *link)
-{
-	(void)sd_bus_call_method_async(link, NULL, AG_SYSTEMD, AG_SYSTEMD_PATH, AG_SYSTEMD_MANAGER,
-				       "KillUnit", on_stop_answer, in, "ssi", in->settings->unit,
-				       "all", (int)SIGKILL);
-	ag_bus_settle(in->bus);
-}
-
 static void
 on_start_limit(evutil_socket_t fd, short what, void *arg)
 {
@@ -288,7 +257,8 @@ on_start_limit(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (link) ask_stop(in, link); /* which takes the place of the start */
+	if (link) ag_unit_stop(link, in->settings->unit); /* which takes the place of the start */
+	ag_bus_settle(in->bus);
 	end_start(in, "its start waits for something else of the system");
 }
 
@@ -454,12 +424,14 @@ systemd_signal(struct ag_instance *in, enum ag_signal signal)
 		/* What systemd does not know of, or nobody tells it, gets its signal from us. */
 		for (unsigned i = link ? in->in_group : 0; i < in->pids.count; i++)
 			ag_pidset_send_one(in->alive, in->pids.pids[i], SIGTERM);
-		if (link && !ag_unit_is_down(&in->unit)) ask_stop(in, link);
+		if (link && !ag_unit_is_down(&in->unit)) ag_unit_stop(link, in->settings->unit);
+		ag_bus_settle(in->bus);
 		return;
 	}
 	if (in->group[0]) (void)ag_cgroup_kill(in->group);
 	ag_pidset_send(in->alive, SIGKILL);
-	if (link && !ag_unit_is_down(&in->unit)) ask_kill(in, link);
+	if (link && !ag_unit_is_down(&in->unit)) ag_unit_kill(link, in->settings->unit);
+	ag_bus_settle(in->bus);
 	in->changed(in->arg);
 }
 

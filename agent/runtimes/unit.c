@@ -1,12 +1,14 @@
 #include "agent/runtimes/unit.h"
 
 #include <ctype.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "agent/runtimes/bus.h"
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "base/text.h"
 
 enum kind { TEXT, TEXTS, U32, I32, BOOL, JOB, COMMANDS };
@@ -200,6 +202,34 @@ ag_unit_apply(sd_bus_message *signal, struct ag_unit *unit)
 	int r = sd_bus_message_skip(signal, "s");
 
 	return r < 0 ? r : read_properties(signal, unit);
+}
+
+static int
+on_answer(sd_bus_message *answer, void *name, sd_bus_error *error)
+{
+	const sd_bus_error *why = sd_bus_message_get_error(answer);
+
+	(void)error;
+	if (why)
+		fm_log(FM_LOG_WARNING, "systemd did not obey", "unit=%s why=\"%s\"",
+		       (const char *)name, why->message ? why->message : why->name);
+	return 0;
+}
+
+void
+ag_unit_stop(sd_bus *link, const char *name)
+{
+	(void)sd_bus_call_method_async(link, NULL, AG_SYSTEMD, AG_SYSTEMD_PATH, AG_SYSTEMD_MANAGER,
+				       "StopUnit", on_answer, (void *)(uintptr_t)name, "ss", name,
+				       "replace");
+}
+
+void
+ag_unit_kill(sd_bus *link, const char *name)
+{
+	(void)sd_bus_call_method_async(link, NULL, AG_SYSTEMD, AG_SYSTEMD_PATH, AG_SYSTEMD_MANAGER,
+				       "KillUnit", on_answer, (void *)(uintptr_t)name, "ssi", name,
+				       "all", (int)SIGKILL);
 }
 
 bool

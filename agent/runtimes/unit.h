@@ -35,6 +35,12 @@ int ag_unit_read(sd_bus *link, const char *path, struct ag_unit *ret, struct fm_
 /* What a PropertiesChanged signal carries; what it does not carry stays. */
 int ag_unit_apply(sd_bus_message *signal, struct ag_unit *unit);
 
+/* Asked for, and no more; the unit's properties tell what becomes of it. name stays until they have
+ * answered. The caller settles the bus. */
+void ag_unit_stop(sd_bus *link, const char *name);
+/* KILL, to every process of it. */
+void ag_unit_kill(sd_bus *link, const char *name);
+
 /* No process of it runs, and none is about to. */
 bool ag_unit_is_down(const struct ag_unit *unit);
 

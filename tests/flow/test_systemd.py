@@ -166,11 +166,11 @@ def with_line(key, value):
 
 
 @pytest.mark.parametrize("change, says", [
-    (None, "knows no unit nocobase.service"),
+    pytest.param(None, "knows no unit nocobase.service", marks=pytest.mark.slow),
     (with_line("Type", "forking"), "set Type=exec"),
-    (with_line("WorkingDirectory", "/tmp"), "set WorkingDirectory="),
-    (with_line("KillMode", "process"), "set KillMode=control-group"),
-    (lambda text: text.replace("[Service]", "[Service"), "systemctl status nocobase.service"),
+    pytest.param(with_line("WorkingDirectory", "/tmp"), "set WorkingDirectory=", marks=pytest.mark.slow),
+    pytest.param(with_line("KillMode", "process"), "set KillMode=control-group", marks=pytest.mark.slow),
+    pytest.param(lambda text: text.replace("[Service]", "[Service"), "systemctl status nocobase.service", marks=pytest.mark.slow),
 ], ids=["missing", "forking", "elsewhere", "leftovers", "unreadable"])
 def test_an_unfit_unit_is_named(unfit, change, says):
     """By --check, and by the start that is refused."""
