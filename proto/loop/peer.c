@@ -253,9 +253,8 @@ on_written(struct bufferevent *bev, void *arg)
 {
 	struct fm_peer *peer = peer_from(arg);
 
-	if (peer->state == FM_PEER_FLUSHING &&
-	    evbuffer_get_length(bufferevent_get_output(bev)) == 0)
-		fm_peer_bury(peer);
+	(void)bev;
+	if (peer->state == FM_PEER_FLUSHING && fm_peer_waiting(peer) == 0) fm_peer_bury(peer);
 }
 
 static void
@@ -412,8 +411,7 @@ may_send(struct fm_peer *peer, size_t size)
 		       peer->label, size);
 		return false;
 	}
-	if (evbuffer_get_length(bufferevent_get_output(peer->bev)) + size <= WAITING_MAX)
-		return true;
+	if (fm_peer_waiting(peer) + size <= WAITING_MAX) return true;
 	doom(peer, "it does not read what we send");
 	return false;
 }
