@@ -180,7 +180,7 @@ static ngx_command_t  ngx_http_fermata_commands[] = {
       NULL },
 
     { ngx_string("fermata_status"),
-      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
       ngx_http_fermata_status,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,

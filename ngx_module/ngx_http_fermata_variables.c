@@ -11,7 +11,11 @@ static ngx_int_t ngx_http_fermata_mode_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_fermata_node_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
-static ngx_int_t ngx_http_fermata_voice_variable(ngx_http_request_t *r,
+static ngx_int_t ngx_http_fermata_number_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_fermata_text_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_fermata_retry_after_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_fermata_bypassed_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
@@ -25,11 +29,27 @@ static ngx_http_variable_t  ngx_http_fermata_vars[] = {
     { ngx_string("fermata_node"), NULL, ngx_http_fermata_node_variable, 0,
       NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
-    { ngx_string("fermata_epoch"), NULL, ngx_http_fermata_voice_variable,
-      offsetof(struct fm_voice, epoch), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+    { ngx_string("fermata_epoch"), NULL, ngx_http_fermata_number_variable,
+      offsetof(struct fm_gate_ask, voice.epoch), NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
-    { ngx_string("fermata_seq"), NULL, ngx_http_fermata_voice_variable,
-      offsetof(struct fm_voice, seq), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+    { ngx_string("fermata_seq"), NULL, ngx_http_fermata_number_variable,
+      offsetof(struct fm_gate_ask, voice.seq), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("fermata_run"), NULL, ngx_http_fermata_number_variable,
+      offsetof(struct fm_gate_ask, run), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("fermata_back_at"), NULL, ngx_http_fermata_number_variable,
+      offsetof(struct fm_gate_ask, back_at), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("fermata_message"), NULL, ngx_http_fermata_text_variable,
+      offsetof(struct fm_gate_ask, message), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("fermata_step"), NULL, ngx_http_fermata_text_variable,
+      offsetof(struct fm_gate_ask, step), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("fermata_retry_after"), NULL,
+      ngx_http_fermata_retry_after_variable, 0,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("fermata_bypassed"), NULL,
       ngx_http_fermata_bypassed_variable, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
@@ -101,7 +121,7 @@ ngx_http_fermata_node_variable(ngx_http_request_t *r,
 
 
 static ngx_int_t
-ngx_http_fermata_voice_variable(ngx_http_request_t *r,
+ngx_http_fermata_number_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
     u_char                        *p;
@@ -123,10 +143,81 @@ ngx_http_fermata_voice_variable(ngx_http_request_t *r,
 
     (void) ngx_http_fermata_read(mcf->sh, &ask, 0);
 
-    n = *(uint64_t *) ((u_char *) &ask.voice + data);
+    n = *(uint64_t *) ((u_char *) &ask + data);
 
     v->data = p;
     v->len = ngx_sprintf(p, "%uL", n) - p;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+    return NGX_OK;
+}
+
+
+/* A text of the last ask; not found when it is empty. */
+
+static ngx_int_t
+ngx_http_fermata_text_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t                      text;
+    struct fm_gate_ask             ask;
+    ngx_http_fermata_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_fermata_module);
+
+    if (mcf->sh == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    (void) ngx_http_fermata_read(mcf->sh, &ask, 0);
+
+    text.data = (u_char *) &ask + data;
+    text.len = ngx_strlen(text.data);
+
+    if (text.len == 0) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    v->data = ngx_pstrdup(r->pool, &text);
+    if (v->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    v->len = text.len;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+    return NGX_OK;
+}
+
+
+/* What a refusal of this request says, or would say. */
+
+static ngx_int_t
+ngx_http_fermata_retry_after_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_fermata_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_fermata_module);
+
+    if (mcf->sh == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    v->data = ngx_pnalloc(r->pool, NGX_TIME_T_LEN);
+    if (v->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    v->len = ngx_sprintf(v->data, "%T", ngx_http_fermata_retry_after(r))
+             - v->data;
     v->valid = 1;
     v->no_cacheable = 0;
     v->not_found = 0;

@@ -1,0 +1,63 @@
+
+/*
+ * The gate of Fermata: what the parts of the page share.  Included by
+ * ngx_http_fermata_module.h only.
+ */
+
+
+#ifndef _NGX_HTTP_FERMATA_PAGE_H_INCLUDED_
+#define _NGX_HTTP_FERMATA_PAGE_H_INCLUDED_
+
+
+/*
+ * The page: ngx_http_fermata_page.c, ngx_http_fermata_copy.c,
+ * ngx_http_fermata_answer.c, ngx_http_fermata_live.c.
+ */
+
+/* seconds after which a browser without scripts loads it again */
+#define NGX_HTTP_FERMATA_REFRESH    "15"
+
+/* seconds between two looks of a shown page */
+#define NGX_HTTP_FERMATA_POLL       "5"
+
+/* seconds over which shown pages come back once the gate is open */
+#define NGX_HTTP_FERMATA_SPREAD     "5"
+
+/* a time beyond the year 9999 is a mistake */
+#define NGX_HTTP_FERMATA_FAR        253402300799
+
+void ngx_http_fermata_page_init(ngx_http_fermata_main_conf_t *mcf);
+char *ngx_http_fermata_page(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_fermata_live(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+ngx_uint_t ngx_http_fermata_wants_json(ngx_http_request_t *r);
+ngx_int_t ngx_http_fermata_render(ngx_http_fermata_page_t *page,
+    ngx_http_fermata_main_conf_t *mcf, ngx_uint_t language,
+    ngx_http_fermata_copy_t *copy, ngx_log_t *log);
+
+ngx_http_fermata_copy_t *ngx_http_fermata_page_copy(ngx_http_request_t *r,
+    ngx_uint_t kind);
+void ngx_http_fermata_copy_release(void *data);
+ngx_http_fermata_page_t *ngx_http_fermata_page_of(ngx_http_request_t *r,
+    ngx_uint_t kind);
+ngx_int_t ngx_http_fermata_page_policy(ngx_conf_t *cf,
+    ngx_http_fermata_main_conf_t *mcf);
+
+ngx_int_t ngx_http_fermata_add_header(ngx_http_request_t *r, char *key,
+    char *value, size_t len);
+ngx_int_t ngx_http_fermata_add_retry_after(ngx_http_request_t *r);
+void ngx_http_fermata_clear_headers(ngx_http_request_t *r, ngx_uint_t status);
+ngx_int_t ngx_http_fermata_text_send(ngx_http_request_t *r, ngx_str_t *text,
+    ngx_http_fermata_copy_t *copy);
+ngx_http_fermata_copy_t *ngx_http_fermata_page_header(ngx_http_request_t *r,
+    ngx_uint_t kind, ngx_str_t *text);
+ngx_int_t ngx_http_fermata_page_send(ngx_http_request_t *r, ngx_uint_t kind);
+time_t ngx_http_fermata_retry_after(ngx_http_request_t *r);
+ngx_int_t ngx_http_fermata_page_filter_init(ngx_conf_t *cf);
+
+/* ngx_http_fermata_live.c */
+ngx_int_t ngx_http_fermata_live_send(ngx_http_request_t *r);
+ngx_uint_t ngx_http_fermata_is_grpc(ngx_http_request_t *r);
+ngx_int_t ngx_http_fermata_grpc_send(ngx_http_request_t *r);
+
+
+#endif /* _NGX_HTTP_FERMATA_PAGE_H_INCLUDED_ */
