@@ -158,7 +158,10 @@ python_word() {
 }
 
 word_flow() { python_word flow "$@"; }
-word_gate() { python_word gate "$@"; }
+word_gate() {
+    [ $# -gt 0 ] || set -- -m "not slow"
+    python_word gate "$@"
+}
 
 word_demo() {
     need build test real

@@ -4,7 +4,7 @@
 #     build.sh [--asan] [--src DIR] BUILDDIR [OUTPUT]
 #
 # Debian's binary takes modules made with Debian's nginx-dev only: the same version from elsewhere
-# loads and then writes to wrong bits.
+# loads and then writes to wrong bits. Another DIR is a source tree in which nginx was built.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -33,7 +33,15 @@ log=$build/configure-$variant.log
 exec 9>"$build/.lock"
 flock 9
 
-[ -f "$src/conf_flags" ] || { echo "build.sh: no nginx sources in $src (package nginx-dev)" >&2; exit 1; }
+# The arguments that nginx was configured with, but for those of the compiler, which are ours.
+if [ -f "$src/conf_flags" ]; then
+	. "$src/conf_flags"
+elif [ -x "$src/objs/nginx" ]; then
+	eval "NGX_CONF_FLAGS=($("$src/objs/nginx" -V 2>&1 | sed -n 's/^configure arguments://p'))"
+else
+	echo "build.sh: no nginx sources in $src (package nginx-dev), nor an nginx that was built there" >&2
+	exit 1
+fi
 
 if [ $variant = asan ]; then
 	cc_opt='-O1 -g -fPIC -fsanitize=address,undefined -fno-sanitize=nonnull-attribute,pointer-overflow
@@ -47,14 +55,13 @@ cc_opt=${cc_opt//[$'\n\t']/ }
 
 # configured anew when the list of files, the messages or the options change
 stamp=$objs/.configured
-want=$({ echo "$src $cc_opt $ld_opt"; cat "$here/config" "$here/page.html" "$src/conf_flags"; cat "$here"/../proto/schema/*.proto; } | sha256sum)
+want=$({ echo "$src $cc_opt $ld_opt"; cat "$here/config" "$here/page.html"; echo "${NGX_CONF_FLAGS[@]}"; cat "$here"/../proto/schema/*.proto; } | sha256sum)
 
 if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$want" ]; then
 	rm -rf "$objs"
 	mkdir -p "$objs"
 	(
 		cd "$src"
-		. ./conf_flags
 		bash ./configure --builddir="$objs" "${NGX_CONF_FLAGS[@]}" \
 			--with-cc-opt="$cc_opt" --with-ld-opt="$ld_opt" --add-dynamic-module="$here"
 	) >"$log" 2>&1 || { cat "$log" >&2; exit 1; }

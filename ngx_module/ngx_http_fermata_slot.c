@@ -11,31 +11,35 @@
 static ngx_atomic_uint_t ngx_http_fermata_start_time(ngx_pid_t pid);
 
 
+/*
+ * Under the lock: a slot has its pid before or after all the rest is right,
+ * never between, so that nobody takes the pid of one process for another's.
+ */
+
 ngx_http_fermata_slot_t *
 ngx_http_fermata_claim(ngx_http_fermata_main_conf_t *mcf)
 {
     ngx_uint_t                 i;
-    ngx_atomic_uint_t          pid;
+    ngx_atomic_uint_t          started;
     ngx_http_fermata_slot_t   *slot;
     ngx_http_fermata_shctx_t  *sh;
 
     sh = mcf->sh;
+    started = ngx_http_fermata_start_time(ngx_pid);
+
+    ngx_shmtx_lock(&mcf->shpool->mutex);
 
     for (i = 0; i < NGX_HTTP_FERMATA_SLOTS; i++) {
         slot = &sh->slots[i];
-        pid = slot->pid;
 
-        if (pid != 0 && pid != (ngx_atomic_uint_t) ngx_pid
+        if (slot->pid != (ngx_atomic_uint_t) ngx_pid
             && ngx_http_fermata_is_alive(slot))
         {
             continue;
         }
 
-        if (!ngx_atomic_cmp_set(&slot->pid, pid, ngx_pid)) {
-            continue;
-        }
-
-        slot->started = ngx_http_fermata_start_time(ngx_pid);
+        slot->pid = 0;
+        ngx_memory_barrier();
 
         (void) ngx_atomic_fetch_add(&sh->passed, slot->passed);
         (void) ngx_atomic_fetch_add(&sh->refused, slot->refused);
@@ -55,9 +59,16 @@ ngx_http_fermata_claim(ngx_http_fermata_main_conf_t *mcf)
         /* nothing has been let through yet, so nothing is owed */
 
         slot->seen = sh->change;
+        slot->started = started;
+        ngx_memory_barrier();
+        slot->pid = ngx_pid;
+
+        ngx_shmtx_unlock(&mcf->shpool->mutex);
 
         return slot;
     }
+
+    ngx_shmtx_unlock(&mcf->shpool->mutex);
 
     return NULL;
 }
@@ -135,7 +146,7 @@ ngx_http_fermata_is_alive(ngx_http_fermata_slot_t *slot)
         return 0;
     }
 
-    /* just claimed, or /proc cannot be read here: the pid must do */
+    /* /proc cannot be read here: the pid must do */
 
     if (started == 0) {
         return 1;

@@ -11,6 +11,10 @@ from gate import Gate  # noqa: E402
 import wire  # noqa: E402
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: many repetitions; not without being asked for")
+
+
 @pytest.fixture
 def backends():
     made = Backends(["app1", "app2", "app3"])

@@ -12,7 +12,8 @@ import tempfile
 from wait import wait_for
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin")
+# Another nginx than the distribution's: its binary; its module is FERMATA_GATE_MODULE.
+NGINX = os.environ.get("FERMATA_GATE_NGINX") or shutil.which("nginx", path="/usr/sbin:/usr/bin")
 ASAN = bool(os.environ.get("FERMATA_GATE_ASAN"))
 
 
