@@ -35,6 +35,7 @@ flock 9
 
 # The arguments that nginx was configured with, but for those of the compiler, which are ours.
 if [ -f "$src/conf_flags" ]; then
+	# shellcheck disable=SC1091 # of the package nginx-dev
 	. "$src/conf_flags"
 elif [ -x "$src/objs/nginx" ]; then
 	eval "NGX_CONF_FLAGS=($("$src/objs/nginx" -V 2>&1 | sed -n 's/^configure arguments://p'))"

@@ -1,5 +1,6 @@
 """The example that we ship, with its folders and ports moved: what passes and what waits."""
 import os
+import subprocess
 
 import wire
 from client import WebSocket, request
@@ -80,3 +81,16 @@ def test_example(make_gate, coordinator, backends):
     assert request(gate.port, "/fermata").text.startswith('{"mode":"open"')
 
 
+
+
+def test_install(tmp_path):
+    """Module, what loads it, and the example are where Debian's nginx looks for them."""
+    build = os.environ.get("FERMATA_BUILD") or str(ROOT / "build")
+    done = subprocess.run(["meson", "install", "-C", build, "--no-rebuild", "--quiet"], capture_output=True, text=True,
+                          env={**os.environ, "DESTDIR": str(tmp_path)}, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "usr/lib/nginx/modules/ngx_http_fermata_module.so").read_bytes()[:4] == b"\x7fELF"
+    enabled = tmp_path / "etc/nginx/modules-enabled/50-mod-http-fermata.conf"
+    loads = tmp_path / os.readlink(enabled).lstrip("/")
+    assert loads.read_text().strip() == "load_module modules/ngx_http_fermata_module.so;"
+    assert len(list(tmp_path.glob("usr/**/examples/nocobase.conf"))) == 1
