@@ -30,10 +30,10 @@ python=/usr/bin/python3 # the one that apt's modules are for
 declare -A packages=(
     [build]="build-essential pkg-config meson ninja-build libevent-dev libprotobuf-c-dev
         protobuf-c-compiler protobuf-compiler libsqlite3-dev libpq-dev libjansson-dev libinih-dev
-        libsmartcols-dev libsystemd-dev libcap-ng-dev libbsd-dev libssl-dev libcmocka-dev nginx nginx-dev
-        scdoc"
+        libcurl4-openssl-dev libsmartcols-dev libsystemd-dev libcap-ng-dev libbsd-dev libssl-dev
+        libcmocka-dev nginx nginx-dev scdoc"
     [test]="python3 python3-pytest python3-h2 python3-psycopg2 python3-websockets postgresql
-        postgresql-client redis-server procps iproute2 curl"
+        postgresql-client redis-server procps iproute2 curl docker.io docker-registry"
     [real]="ca-certificates curl"
     [browser]="chromium fonts-dejavu-core"
     [lint]="clang-tidy clang-format cppcheck codespell shellcheck universal-ctags binutils"

@@ -203,12 +203,12 @@ scan_now(struct ag_agent *agent)
 {
 	const struct fm_agent_report *report = ag_core_report(agent->core);
 	const struct ag_runtime *runtime = agent->runtime;
-	char strange[FM_TEXT_SIZE] = "";
+	char strange[FM_TEXT_SIZE] = "", why[FM_TEXT_SIZE];
 	unsigned alive = runtime->scan(agent->instance, strange, sizeof(strange));
 
 	if (agent->spawning) look_at_spawn(agent);
-	if (runtime->is_blind && runtime->is_blind(agent->instance, strange, sizeof(strange)))
-		ag_on_unseen(agent->core, strange, fm_mono_now());
+	if (runtime->is_blind && runtime->is_blind(agent->instance, why, sizeof(why)))
+		ag_on_unseen(agent->core, why, fm_mono_now());
 	else
 		ag_on_processes(agent->core, alive, strange, fm_mono_now());
 	settle(agent);
@@ -431,7 +431,7 @@ make_world(struct ag_agent *agent)
 	agent->log_watch = ag_log_watch_new(agent->base, s->log_file, STARTED_LINE, on_started_line,
 					    agent);
 	agent->facts = ag_facts_new(agent->base, s, on_facts, agent);
-	if (agent->runtime == &ag_runtime_process)
+	if (agent->runtime->writes_log)
 		agent->output = ag_output_new(agent->base, s->log_file, (uint64_t)s->log_mib << 20);
 	ag_sender_set_output(agent->sender, agent->output);
 	agent->tick = event_new(agent->base, -1, 0, on_tick, agent);

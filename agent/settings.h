@@ -21,6 +21,9 @@ struct ag_settings {
 	char root[AG_PATH_SIZE];
 	char runtime[16];
 	char unit[256]; /* of systemd */
+	char docker_socket[108], docker_container[128], docker_project[128], docker_service[128];
+	char docker_image[256], docker_app_dir[256], docker_auth_file[AG_PATH_SIZE];
+	char docker_database[256];
 	char env_file[AG_PATH_SIZE], storage[AG_PATH_SIZE], node_dir[AG_PATH_SIZE];
 	char start_command[AG_PATH_SIZE], migrate_args[256], fetch_command[AG_PATH_SIZE];
 	char url[256], user[FM_NAME_SIZE], group[FM_NAME_SIZE];

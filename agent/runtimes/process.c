@@ -218,6 +218,7 @@ process_use(struct ag_instance *in, struct ag_use *ret)
 
 const struct ag_runtime ag_runtime_process = {
 	.name = "process",
+	.writes_log = true,
 	.open = process_open,
 	.close = process_close,
 	.start = process_start,

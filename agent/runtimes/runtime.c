@@ -7,6 +7,7 @@
 static const struct ag_runtime *const runtimes[] = {
 	&ag_runtime_process,
 	&ag_runtime_systemd,
+	&ag_runtime_docker,
 };
 
 const struct ag_runtime *

@@ -21,6 +21,7 @@ struct ag_use {
 
 struct ag_runtime {
 	const char *name;
+	bool writes_log; /* the application's output is appended to log_file, which is kept in size */
 
 	/* ---- in the agent's loop: none of these may block ---- */
 
@@ -68,6 +69,9 @@ struct ag_runtime {
 
 	/* Before any work: what of the settings only the runtime can know. May be NULL. */
 	int (*prepare)(struct ag_settings *settings, struct fm_err *err);
+	/* What the runtime orders of its own children, by ag_worker or not; may be NULL. */
+	int (*work)(const struct ag_settings *settings, int argc, char **argv, struct ag_done *ret,
+		    struct fm_err *err);
 	/* Brings a release here and proves that it is what it is called. What is here already is done
 	 * at once. */
 	int (*fetch)(const struct ag_settings *settings, const char *version, struct ag_done *ret,
@@ -83,6 +87,7 @@ struct ag_runtime {
 
 extern const struct ag_runtime ag_runtime_process;
 extern const struct ag_runtime ag_runtime_systemd;
+extern const struct ag_runtime ag_runtime_docker;
 
 /* By the setting, which is one of them. */
 const struct ag_runtime *ag_runtime_of(const struct ag_settings *settings);

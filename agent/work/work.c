@@ -131,6 +131,11 @@ static const struct {
 static int
 run(const struct ag_settings *s, int argc, char **argv, struct ag_done *ret, struct fm_err *err)
 {
+	const struct ag_runtime *runtime = ag_runtime_of(s);
+
+	/* Beside other work: a start does not wait for a fetch. Its locks are the runtime's own. */
+	if (argc > 1 && strcmp(argv[0], AG_WORK_RUNTIME) == 0 && runtime->work)
+		return runtime->work(s, argc - 1, argv + 1, ret, err);
 	for (size_t i = 0; argc > 0 && i < sizeof(kinds) / sizeof(*kinds); i++) {
 		if (strcmp(argv[0], kinds[i].kind) != 0 || argc - 1 < kinds[i].min) continue;
 		for (int k = 1; k < argc; k++)

@@ -13,6 +13,7 @@
 #include "agent/settings.h"
 #include "base/err.h"
 
+#define AG_WORK_RUNTIME "runtime" /* kind: what the runtime orders itself */
 #define AG_STORAGE_NEW ".fermata-new"
 #define AG_STORAGE_REPLACED ".fermata-replaced"
 

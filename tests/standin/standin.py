@@ -5,7 +5,8 @@
 
 It speaks the protocol that was measured on 2.2.15: a refused port while it boots, then 503
 APP_COMMANDING with a message that moves on, then 200; its real tables in a real PostgreSQL; the
-upgrade on --quickstart (in either direction: a silent downgrade included); APP_ERROR for ever, alive,
+upgrade on --quickstart (in either direction: a silent downgrade included), unless the version is the
+same and SKIP_SAME_VERSION_UPGRADE is true; APP_ERROR for ever, alive,
 when a migration fails; on TERM first the pool is closed ("ConnectionManager" 500s), then the port, and
 the process does not end while a websocket is open. As with the real one a command line process waits for the
 application proper, and both are in one group.
@@ -13,7 +14,7 @@ application proper, and both are in one group.
 The release is node_modules/@nocobase/server/package.json under the working directory. What it is to
 do wrong is told by standin.json beside it and by the file in $STANDIN_TUNE (the latter wins), both
 read at each start; DEFAULTS lists all keys. $STANDIN_ACCESS_LOG gets one line per request: unix ms,
-pid, method, path, source (X-Request-Source), status, user agent."""
+pid, method, path, source (X-Request-Source), status, user agent. $STANDIN_SAYS is printed when it is ready."""
 
 import json
 import os
@@ -152,6 +153,8 @@ class Application:
             self._wait_for_database()
             self._load()
             self.code = "APP_RUNNING"
+            if os.environ.get("STANDIN_SAYS"):
+                print(os.environ["STANDIN_SAYS"], flush=True)
         except Failed as failure:
             self.code, self.message = failure.args
         except self.db.unique:
@@ -189,9 +192,10 @@ class Application:
             installed = True
         except self.db.no_table:
             found, installed = None, False
-        if self.quickstart and installed:
+        skips = os.environ.get("SKIP_SAME_VERSION_UPGRADE") == "true" and found == self.version
+        if self.quickstart and installed and not skips:
             self._upgrade(found)
-        elif self.quickstart:
+        elif self.quickstart and not installed:
             self._install()
         elif not installed:
             raise Failed("APP_NOT_INSTALLED_ERROR", "Application main is not installed, Please run "

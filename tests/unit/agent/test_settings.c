@@ -79,12 +79,33 @@ test_process(void **state)
 	assert_non_null(strstr(said, "env_file: "));
 }
 
+/* Neither folders of releases nor a settings file, but where the container answers. */
+static void
+test_docker(void **state)
+{
+	(void)state;
+	assert_int_equal(read_ini("[app]\nruntime = docker\n[docker]\nimage = a/b:latest\n"), -1);
+	assert_non_null(strstr(said, "needs container, or compose_project"));
+	assert_non_null(strstr(said, "names a tag"));
+	assert_non_null(strstr(said, "url is not set"));
+	assert_null(strstr(said, "env_file"));
+	assert_null(strstr(said, "root"));
+	assert_int_equal(read_ini("[app]\nruntime = docker\nurl = http://127.0.0.1:13000\n"
+				  "[docker]\ncontainer = app\n"),
+			 0);
+	assert_non_null(strstr(settings.env_file, "/state/container.env"));
+	assert_int_equal(read_ini("[app]\nruntime = docker\nurl = http://127.0.0.1:13000\n"
+				  "[docker]\ncontainer = app\ncompose_project = x\n"),
+			 -1);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_choice_is_a_runtime),
 		cmocka_unit_test_setup_teardown(test_process, folder_setup, folder_teardown),
+		cmocka_unit_test_setup_teardown(test_docker, folder_setup, folder_teardown),
 	};
 
 	return cmocka_run_group_tests_name("agent settings", tests, NULL, NULL);
