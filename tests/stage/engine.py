@@ -1,6 +1,7 @@
 """A container engine and a registry of this stage alone, and images of the stand-in in them."""
 
 import base64
+import contextlib
 import crypt
 import http.client
 import io
@@ -9,7 +10,9 @@ import os
 import pathlib
 import secrets
 import shutil
+import signal
 import socket
+import subprocess
 import tarfile
 import urllib.parse
 
@@ -76,7 +79,18 @@ class Engine:
         if self.process.is_alive():
             for row in self.ask("GET", "/containers/json?all=1"):
                 self.remove(row["Id"])
-        self.process.stop(30)
+        try:
+            self.process.stop(60)
+        finally:
+            self._clear()
+
+    def _clear(self):
+        """What a dockerd that was killed has left: its containerd, and mounts."""
+        with contextlib.suppress(OSError, ValueError):
+            os.kill(int((self.folder / "exec/containerd/containerd.pid").read_text()), signal.SIGTERM)
+        mounts = [line.split()[1] for line in pathlib.Path("/proc/mounts").read_text().splitlines()]
+        for path in reversed([path for path in mounts if path.startswith(f"{self.folder}/")]):
+            subprocess.run(["umount", "--lazy", path], check=False)
 
     def ask(self, method, path, body=None, headers=None, limit=60):
         """The answer, as JSON where it is; a stream of objects is a list. EngineError for a refusal."""
