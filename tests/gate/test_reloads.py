@@ -56,7 +56,11 @@ def reloads(gate, coordinator, count):
                 held.clear()
                 coordinator.wait_report(lambda r: r["in_flight"] == 0 and r["websockets"] == 0, 30)
                 coordinator.ask(wire.OPEN)
+            sessions = len(coordinator.sessions)
             keep = reload_and_wait(gate, set() if held else old)
+            # an ask that the old manager hears in its last moment is nobody's
+            wait_for(lambda: len(coordinator.sessions) > sessions and len(coordinator.live()) == 1, 60,
+                     "the new manager alone")
             old = keep if not held else old | keep
             sizes.append((rss_kib(gate.master), fds(gate.master)))
     finally:
