@@ -150,7 +150,8 @@ on_message(void *arg, struct fm_peer *peer, const Fermata__Envelope *envelope, s
 	int rc = 0;
 
 	if (envelope->body_case == FERMATA__ENVELOPE__BODY_AGENT_REPORT) {
-		if (find_node(daemon, peer, &i)) rc = on_agent(daemon, i, envelope->agent_report, err);
+		if (find_node(daemon, peer, &i))
+			rc = on_agent(daemon, i, envelope->agent_report, err);
 	} else if (envelope->body_case == FERMATA__ENVELOPE__BODY_LOG_LINES) {
 		if (find_node(daemon, peer, &i)) co_logs_heard(daemon, i, envelope->log_lines);
 	} else if (envelope->body_case == FERMATA__ENVELOPE__BODY_GATE_REPORT) {
