@@ -172,7 +172,9 @@ def by_h2(port, paths, grpc=False, at_once=20):
             for event in h2.receive_data(data):
                 if isinstance(event, events.ResponseReceived):
                     headers = dict(event.headers)
-                    answers[asked[event.stream_id]] = (int(headers[":status"]),
+                    # gRPC has a status of its own; 14 is UNAVAILABLE
+                    away = headers.get("grpc-status") == "14"
+                    answers[asked[event.stream_id]] = (503 if away else int(headers[":status"]),
                                                        headers.get("x-node"))
                 elif isinstance(event, events.DataReceived):
                     h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
