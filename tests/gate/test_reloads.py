@@ -7,7 +7,7 @@ import pytest
 
 import wire
 from client import Load, WebSocket, request, status
-from gate import alive
+from gate import ASAN, alive
 from wait import wait_for
 
 
@@ -76,7 +76,8 @@ def reloads(gate, coordinator, count):
 def hold(gate, coordinator, load, sizes):
     """Nothing has grown, nothing was answered wrongly."""
     half = len(sizes) // 2
-    assert sizes[-1][0] <= sizes[half][0] * 1.1 + 512, f"memory of the master: {[s[0] for s in sizes]}"
+    # AddressSanitizer keeps what is freed
+    assert ASAN or sizes[-1][0] <= sizes[half][0] * 1.1 + 512, f"memory of the master: {[s[0] for s in sizes]}"
     assert set(load.statuses()) <= {200, 503}, load.statuses()
     coordinator.ask(wire.OPEN)
     coordinator.wait_report(lambda r: r["in_flight"] == 0 and r["websockets"] == 0
