@@ -32,7 +32,8 @@ declare -A packages=(
         protobuf-c-compiler protobuf-compiler libsqlite3-dev libpq-dev libjansson-dev libinih-dev
         libcurl4-openssl-dev libsmartcols-dev libsystemd-dev libcap-ng-dev libbsd-dev libssl-dev
         libcmocka-dev nginx nginx-dev scdoc"
-    [test]="python3 python3-pytest python3-h2 python3-psycopg2 python3-websockets postgresql
+    [test]="python3 python3-pytest python3-h2 python3-psycopg2 python3-websockets
+        python3-pytest-rerunfailures postgresql
         postgresql-client redis-server procps iproute2 curl docker.io docker-registry"
     [real]="ca-certificates curl"
     [browser]="chromium fonts-dejavu-core"
@@ -111,7 +112,8 @@ pythons() {
     local result=$1
     shift
     rm -f "$result"
-    $python -m pytest -q -p no:cacheprovider -o junit_family=xunit2 --junitxml="$result" "$@" || true
+    $python -m pytest -q -p no:cacheprovider --reruns "${FERMATA_RERUNS:-0}" -o junit_family=xunit2 \
+        --junitxml="$result" "$@" || true
     [ -f "$result" ] || printf '<testsuite tests="1" failures="1"/>' >"$result"
 }
 

@@ -221,6 +221,7 @@ def test_the_output_goes_to_the_log_file(running):
     wait_for(lambda: path.exists() and path.read_text().count("app has been started") == 1, 10, "what it said is there")
 
 
+@pytest.mark.slow
 def test_an_engine_that_is_killed_proves_nothing(running):
     """Its containers live on until it comes back, and then end; nobody is taken for stopped meanwhile."""
     running.engine.process.kill()

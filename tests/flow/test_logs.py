@@ -106,6 +106,7 @@ def test_a_flood_with_a_reader_that_does_not_read(make_cluster):
     wait_for(lambda: path.stat().st_blocks * 512 <= 9 << 20, 20, "the output is within its size")
 
 
+@pytest.mark.slow
 def test_who_gave_up_says_its_last_words(running):
     node = running.nodes[1]
     node.tune(crash="load")

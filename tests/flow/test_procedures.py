@@ -52,7 +52,8 @@ def test_upgrade_opens_on_the_first_node(make_cluster):
     assert back < steps["join others"]["began_ms"] + steps["join others"]["took_ms"] - 1000
 
 
-@pytest.mark.parametrize("migration, refresh", [("slow:3", True), ("fail", False)])
+@pytest.mark.parametrize("migration, refresh", [
+    pytest.param("slow:3", True, marks=pytest.mark.slow), ("fail", False)])
 def test_open_tabs_come_back_by_themselves(running, migration, refresh):
     """They load again only if it is another version that they come back to."""
     for node in running.nodes:
