@@ -29,14 +29,16 @@ from stage.place import wait_for
 BAR_MS = 20.0
 ROLE_AGENT, APP_STOPPED, APP_READY, GOAL_STOPPED = 1, 1, 3, 1
 AGENT_ASK, AGENT_REPORT = 10, 11
-wire.SCHEMA[AGENT_ASK] = {1: ("epoch", int), 2: ("seq", int), 3: ("run", int), 4: ("app", int), 5: ("release", str),
-                          12: ("start_serial", int)}
+# What is needed of the asks; they have more fields.
+ASKS = {wire.GATE_ASK: {1: ("epoch", int), 2: ("seq", int), 3: ("mode", int), 5: ("drained", [str])},
+        AGENT_ASK: {1: ("epoch", int), 2: ("seq", int), 3: ("run", int), 4: ("app", int), 12: ("start_serial", int),
+                    13: ("salt", str)}}
 wire.SCHEMA[AGENT_REPORT] = {1: ("epoch", int), 2: ("seq", int), 3: ("node", str), 4: ("app", int),
-                             5: ("current", str), 6: ("releases", [str]), 7: ("running", str), 8: ("pids", int)}
+                             5: ("current", str), 6: ("releases", [str]), 7: ("running", str), 8: ("pids", int), 24: ("facts", bytes)}
 
 
 def known(schema, data):
-    """Only the fields that the schema above names: asks have others, which are of no matter here."""
+    """Only the fields that the schema names."""
     kept, at = b"", 0
     while at < len(data):
         begin = at
@@ -70,9 +72,12 @@ class Peer:
                       drained=ask["drained"])
             return
         stopped = ask["app"] == GOAL_STOPPED
+        facts = b"".join(wire.field(number, value) for number, value in
+                         ((1, ask["salt"]), (2, "APP_KEY 0"), (4, "storage")))  # alike on all nodes
         self.send(AGENT_REPORT, epoch=ask["epoch"], seq=ask["seq"], node=self.name, current=BASE_VERSION,
                   releases=[BASE_VERSION], app=APP_STOPPED if stopped else APP_READY,
-                  running="" if stopped else BASE_VERSION, pids=0 if stopped else 1)
+                  running="" if stopped else BASE_VERSION, pids=0 if stopped else 1,
+                  facts=facts)
 
     def _listen(self):
         file = self.socket.makefile("rb")
@@ -85,7 +90,7 @@ class Peer:
             if body == wire.HEARTBEAT:
                 self.send(wire.HEARTBEAT, count=1)
             elif body in (AGENT_ASK, wire.GATE_ASK):
-                ask = known(wire.SCHEMA[body], data[at:])
+                ask = known(ASKS[body], data[at:])
                 wanted = (ask["app"], ask["start_serial"]) if body == AGENT_ASK else (ask["mode"], ask["drained"])
                 self.report(ask)
                 if self.wanted not in (None, wanted):
