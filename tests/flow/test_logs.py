@@ -6,6 +6,8 @@ import signal
 import subprocess
 import threading
 
+import pytest
+
 from stage.place import processes_with, wait_for
 from stage.programs import CLI
 from cues import everywhere

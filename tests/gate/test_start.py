@@ -115,7 +115,7 @@ def test_the_manager_dies_while_it_waits(make_gate, coordinator):
     coordinator.wait_up()
     coordinator.ask(wire.OPEN)
     again(gate)
-    pid = gate.manager_pid()
+    pid = wait_for(gate.manager_pid, 10)
     os.kill(pid, signal.SIGKILL)
     wait_for(lambda: gate.manager_pid() not in (None, pid), 10)
     assert request(gate.port).status == 503 and status(gate.port)["waiting"]

@@ -332,7 +332,7 @@ ENDS = {
 
 @pytest.mark.parametrize("data, code", ENDS.values(), ids=ENDS)
 def test_frames_that_end_it(closed_gate, coordinator, data, code):
-    workers = set(closed_gate.worker_pids())
+    workers = set(wait_for(lambda: (pids := closed_gate.worker_pids()) and len(pids) == 4 and pids, 10, "all workers"))
     raw = Raw(closed_gate.port)
     raw.send(data)
     assert raw.end() == code
