@@ -53,7 +53,7 @@ static int
 pump(int from, int to, char sha256[AG_SHA256_HEX], uint64_t *ret_bytes)
 {
 	_cleanup_free_ char *buffer = fm_new(char, CHUNK);
-	struct ag_sha256 sha;
+	_cleanup_(ag_sha256_drop) struct ag_sha256 sha = { NULL };
 
 	ag_sha256_init(&sha);
 	*ret_bytes = 0;
