@@ -1,4 +1,5 @@
 """A coordinator that does as it is told: it keeps every session and every report with its time."""
+import contextlib
 import socket
 import struct
 import threading
@@ -72,6 +73,7 @@ class Coordinator:
         self.epoch, self.seq = 1, 0
         self.greets = self.answers = True
         self.listener = None
+        self.last_ask = None
         self.open(port)
 
     def open(self, port):
@@ -115,16 +117,29 @@ class Coordinator:
         epoch = self.epoch if epoch is None else epoch
         data = wire.frame(wire.GATE_ASK, epoch=epoch, seq=seq, mode=mode, **more)
         began = time.monotonic()
+        self.last_ask = (epoch, seq), data, began
         for session in self.live():
             session.send(data)
         return (epoch, seq), began
+
+    def say_again(self, voice):
+        """As a coordinator does: the session that was asked may have ended with its manager."""
+        asked, data, at = self.last_ask or (None, b"", 0)
+        if asked == voice and time.monotonic() - at > 1:
+            self.last_ask = asked, data, time.monotonic()
+            for session in self.live():
+                with contextlib.suppress(OSError):
+                    session.send(data)
 
     def wait_force(self, voice, timeout=10):
         """Until every live session says that voice is in force. Returns when it was heard."""
         def heard(session):
             return [t for t, r in list(session.reports) if (r["epoch"], r["seq"]) == voice]
-        wait_for(lambda: self.live() and all(heard(s) for s in self.live()), timeout,
-                 f"{voice} in force, last: {[s.last for s in self.live()]}")
+
+        def forced():
+            self.say_again(voice)
+            return self.live() and all(heard(s) for s in self.live())
+        wait_for(forced, timeout, f"{voice} in force, last: {[s.last for s in self.live()]}")
         return max(heard(s)[0] for s in self.live())
 
     def ask(self, mode, **more):
