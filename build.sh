@@ -274,9 +274,11 @@ word_sanitize() {
     fi
     if tests_in tests/flow; then
         chmod 777 "$dir/found" # flows run programs as other users, too
+        # Not those whose agent lives in a unit's sandbox: the sanitizers can write nothing there.
         ASAN_OPTIONS=$ASAN_OPTIONS:log_path=$dir/found/asan \
             UBSAN_OPTIONS=$UBSAN_OPTIONS:log_path=$dir/found/ubsan \
-            FERMATA_BUILD=$dir pythons "$dir/flow.xml" tests/flow -m "not slow"
+            FERMATA_BUILD=$dir pythons "$dir/flow.xml" tests/flow -m "not slow" \
+            --ignore=tests/flow/test_systemd.py --ignore=tests/flow/test_unit.py
         results+=("$dir/flow.xml")
     fi
     # The module alone, in the distribution's nginx; each test reads what was found.
