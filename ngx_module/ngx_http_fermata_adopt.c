@@ -55,6 +55,9 @@ ngx_http_fermata_adopt(ngx_http_fermata_ctx_t *ctx)
 
         /* the upstream has been finalized: only the client is awaited */
 
+        ngx_log_debug0(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0,
+                       "fermata has nothing to adopt, upstream is done");
+
         ngx_http_fermata_settle(ctx);
         return;
     }
@@ -62,6 +65,9 @@ ngx_http_fermata_adopt(ngx_http_fermata_ctx_t *ctx)
     if (u->peer.sockaddr) {
         ngx_http_fermata_take(ctx, ngx_http_fermata_peer_node(&u->peer, ucf));
     }
+
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0,
+                   "fermata adopts a request, node:%i", ctx->node);
 
     ngx_http_fermata_wrap(u, ctx, ucf);
 }

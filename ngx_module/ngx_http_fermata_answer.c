@@ -396,6 +396,11 @@ ngx_http_fermata_watch_header(ngx_http_request_t *r)
         }
 
     } else if (ctx->blocked && r == r->main) {
+
+        ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                       "fermata page in place of status %ui",
+                       r->headers_out.status);
+
         ctx->blocked = 0;
 
         kind = ngx_http_fermata_wants_json(r) ? NGX_HTTP_FERMATA_JSON

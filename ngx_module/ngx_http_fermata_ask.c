@@ -17,6 +17,15 @@ static ngx_uint_t ngx_http_fermata_is_welcome(ngx_http_fermata_line_t *line,
     const struct fm_gate_ask *ask, const struct fm_gate_ask *taken);
 
 
+#if (NGX_DEBUG)
+
+static const char  *ngx_http_fermata_hearings[] = {
+    "taken", "repeated", "stale", "clash"
+};
+
+#endif
+
+
 /* A coordinator without an opinion: its voice counts, all else stays. */
 
 static void
@@ -45,11 +54,19 @@ static ngx_uint_t
 ngx_http_fermata_is_welcome(ngx_http_fermata_line_t *line,
     const struct fm_gate_ask *ask, const struct fm_gate_ask *taken)
 {
-    u_char  *last;
+    u_char                *last;
+    enum fm_gate_hearing   hearing;
 
     last = line->why + sizeof(line->why);
 
-    switch (fm_gate_hear(taken, ask)) {
+    hearing = fm_gate_hear(taken, ask);
+
+    ngx_log_debug4(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+                   "fermata ask %uL.%uL: %s, mode:%d",
+                   ask->voice.epoch, ask->voice.seq,
+                   ngx_http_fermata_hearings[hearing], (int) ask->mode);
+
+    switch (hearing) {
 
     case FM_GATE_TAKE:
     case FM_GATE_REPEAT:
@@ -314,6 +331,12 @@ ngx_http_fermata_report(ngx_http_fermata_line_t *line,
     envelope.gate_report = &report;
 
     line->reported_at = ngx_current_msec;
+
+    ngx_log_debug5(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+                   "fermata reports %uL.%uL, in flight:%uD websockets:%uD "
+                   "error:\"%s\"",
+                   report.epoch, report.seq, report.in_flight,
+                   report.websockets, report.error);
 
     ngx_http_fermata_send(line, &envelope);
 }

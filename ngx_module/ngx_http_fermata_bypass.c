@@ -36,6 +36,8 @@ ngx_http_fermata_test_bypass(ngx_http_request_t *r,
         && ngx_cidr_match(r->connection->sockaddr, lcf->bypass_addresses)
            == NGX_OK)
     {
+        ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                       "fermata bypass by address");
         return NGX_OK;
     }
 
@@ -44,6 +46,9 @@ ngx_http_fermata_test_bypass(ngx_http_request_t *r,
 
         for (i = 0; i < lcf->bypass_headers->nelts; i++) {
             if (ngx_http_fermata_has_header(r, &kv[i])) {
+                ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                               "fermata bypass by header \"%V\"",
+                               &kv[i].key);
                 return NGX_OK;
             }
         }
@@ -53,6 +58,8 @@ ngx_http_fermata_test_bypass(ngx_http_request_t *r,
         rc = ngx_http_test_predicates(r, lcf->bypass);
 
         if (rc != NGX_OK) {
+            ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                           "fermata bypass by value: %i", rc);
             return rc == NGX_DECLINED ? NGX_OK : NGX_ERROR;
         }
     }
@@ -126,10 +133,11 @@ ngx_http_fermata_has_header(ngx_http_request_t *r, ngx_keyval_t *kv)
 static ngx_uint_t
 ngx_http_fermata_has_cookie(ngx_http_request_t *r)
 {
-    size_t            size;
-    int64_t           expires;
-    const char       *token;
-    ngx_table_elt_t  *h;
+    size_t                   size;
+    int64_t                  expires;
+    const char              *token;
+    ngx_table_elt_t         *h;
+    enum fm_bypass_verdict   verdict;
 
     static ngx_str_t  name = ngx_string("cookie");
 
@@ -143,9 +151,14 @@ ngx_http_fermata_has_cookie(ngx_http_request_t *r)
             continue;
         }
 
-        if (ngx_http_fermata_token((u_char *) token, size, &expires)
-            != FM_BYPASS_GOOD)
-        {
+        verdict = ngx_http_fermata_token((u_char *) token, size, &expires);
+
+        /* never the token: logs are read by many */
+
+        ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                       "fermata bypass by cookie: %ui", (ngx_uint_t) verdict);
+
+        if (verdict != FM_BYPASS_GOOD) {
             continue;
         }
 

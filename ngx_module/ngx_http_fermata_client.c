@@ -77,6 +77,8 @@ ngx_http_fermata_client_start(ngx_http_fermata_main_conf_t *mcf)
 static void
 ngx_http_fermata_bell_handler(ngx_event_t *ev)
 {
+    ngx_log_debug0(NGX_LOG_DEBUG_EVENT, ev->log, 0, "fermata manager is rung");
+
     ngx_http_fermata_line_look(ngx_http_fermata_line);
 }
 
@@ -172,6 +174,9 @@ ngx_http_fermata_line_look(ngx_http_fermata_line_t *line)
         line->woke_at = ngx_current_msec;
         ngx_http_fermata_ring(line->mcf->sh->wake);
     }
+
+    ngx_log_debug2(NGX_LOG_DEBUG_EVENT, ngx_cycle->log, 0,
+                   "fermata manager: owed:%ui, looks in %M ms", owed, next);
 
     if (line->tick.timer_set) {
         ngx_del_timer(&line->tick);

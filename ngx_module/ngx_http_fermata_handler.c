@@ -14,6 +14,15 @@ static NGX_HTTP_FERMATA_SLOW ngx_int_t ngx_http_fermata_facts(
     struct fm_gate_facts *facts);
 
 
+#if (NGX_DEBUG)
+
+static const char  *ngx_http_fermata_verdicts[] = {
+    "pass", "page", "refuse", "hold"
+};
+
+#endif
+
+
 /*
  * PREACCESS: the location and its variables are known, nobody has been asked
  * for a password yet.  Errors pages are not spared: they may lead to the
@@ -48,6 +57,9 @@ ngx_http_fermata_handler(ngx_http_request_t *r)
         return ngx_http_fermata_decide(r, lcf, word);
     }
 
+    ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "fermata gate is open");
+
     if (r->internal
         || ngx_http_get_module_ctx(r, ngx_http_fermata_module) != NULL)
     {
@@ -74,6 +86,8 @@ ngx_http_fermata_decide(ngx_http_request_t *r,
         ctx = ngx_http_fermata_get_ctx(r);
 
         if (ctx && ctx->counted) {
+            ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                           "fermata has let this request through before");
             return NGX_DECLINED;
         }
     }
@@ -87,6 +101,11 @@ ngx_http_fermata_decide(ngx_http_request_t *r,
     }
 
     verdict = fm_gate_decide(word, &facts);
+
+    ngx_log_debug4(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "fermata verdict: %s, word:%016xL bypass:%d hold:%uL",
+                   ngx_http_fermata_verdicts[verdict], word, facts.is_bypass,
+                   facts.hold_ms);
 
     if (verdict == FM_GATE_HOLD) {
         rc = ngx_http_fermata_hold(r, lcf, facts.hold_ms);

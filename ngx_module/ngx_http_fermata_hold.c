@@ -91,6 +91,11 @@ ngx_http_fermata_hold(ngx_http_request_t *r, ngx_http_fermata_loc_conf_t *lcf,
         || ngx_http_fermata_hold_memory + ngx_http_fermata_hold_size(r)
            > lcf->hold_size)
     {
+        ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                       "fermata has no room to hold a request, "
+                       "held:%uD memory:%uz",
+                       ngx_http_fermata_slot->held,
+                       ngx_http_fermata_hold_memory);
         return NGX_DECLINED;
     }
 
@@ -300,6 +305,10 @@ ngx_http_fermata_hold_handler(ngx_event_t *ev)
     c = r->connection;
 
     ngx_http_set_log_request(c->log, r);
+
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, c->log, 0,
+                   "fermata judges a held request anew, left:%M ms",
+                   (ngx_msec_int_t) (hold->until - ngx_current_msec));
 
     ngx_http_fermata_unhold(hold->ctx);
 

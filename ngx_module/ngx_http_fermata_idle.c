@@ -65,6 +65,10 @@ ngx_http_fermata_look_idle(ngx_http_fermata_main_conf_t *mcf,
 
             /* the way of ngx_close_idle_connections() */
 
+            ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
+                           "fermata closes a kept connection to node %i, fd:%d",
+                           node, c[i].fd);
+
             c[i].close = 1;
             c[i].read->handler(c[i].read);
             continue;

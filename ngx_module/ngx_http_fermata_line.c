@@ -46,6 +46,9 @@ ngx_http_fermata_dial(ngx_http_fermata_line_t *line)
 
     rc = ngx_event_connect_peer(&line->peer);
 
+    ngx_log_debug2(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+                   "fermata dials coordinator %V: %i", &line->addr->name, rc);
+
     if (rc != NGX_OK && rc != NGX_AGAIN) {
         ngx_http_fermata_hang_up(line, "it cannot be reached");
         return;
@@ -318,6 +321,10 @@ ngx_http_fermata_frame(ngx_http_fermata_line_t *line, u_char *data,
 
     envelope = ngx_http_fermata_frame_unpack(pool, data, size);
 
+    ngx_log_debug2(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+                   "fermata frame in, size:%uz body:%d",
+                   size, envelope ? (int) envelope->body_case : -1);
+
     if (envelope == NULL) {
         fault = "it has sent a frame that it may not send, or that is none";
 
@@ -402,6 +409,10 @@ ngx_http_fermata_send(ngx_http_fermata_line_t *line,
         ngx_destroy_pool(pool);
         return;
     }
+
+    ngx_log_debug3(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+                   "fermata frame out, size:%uz body:%d waiting:%uz",
+                   frame.len, (int) envelope->body_case, line->out_len);
 
     if (frame.len > sizeof(line->out) - line->out_len) {
         ngx_destroy_pool(pool);

@@ -86,6 +86,9 @@ ngx_http_fermata_open_link(ngx_http_request_t *r)
         verdict = ngx_http_fermata_token(token.data, token.len, &expires);
     }
 
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "fermata bypass by link: %ui", (ngx_uint_t) verdict);
+
     ngx_http_fermata_mask(&r->unparsed_uri);
     ngx_http_fermata_mask(&r->request_line);
     ngx_http_fermata_mask(&r->uri);

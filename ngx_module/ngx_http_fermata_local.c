@@ -213,6 +213,10 @@ ngx_http_fermata_take_request(ngx_http_fermata_line_t *line, u_char *name,
         ngx_memcpy(req->by, "root", sizeof("root"));
     }
 
+    ngx_log_debug3(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+                   "fermata request \"%s\" by %s, force:%ui",
+                   ngx_http_fermata_verbs[req->verb], req->by, req->force);
+
     return NGX_OK;
 }
 

@@ -26,6 +26,10 @@ ngx_http_fermata_set_override(ngx_http_fermata_main_conf_t *mcf,
 
     sh = mcf->sh;
 
+    ngx_log_debug2(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+                   "fermata override: mode:%d loose:%ui",
+                   (int) override->mode, override->loose);
+
     ngx_shmtx_lock(&mcf->shpool->mutex);
 
     sh->override = *override;

@@ -78,6 +78,10 @@ ngx_http_fermata_init_wrapped(ngx_http_request_t *r,
 
         /* not by way of the page handler: a subrequest, or the gate is off */
 
+        ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                       "fermata counts a request at its balancer, new:%d",
+                       ctx->change == 0);
+
         if (ctx->change == 0) {
             ctx->exempt = 1;
             ctx->change = ngx_http_fermata_sh->change;
@@ -186,6 +190,10 @@ ngx_http_fermata_limit_tries(ngx_peer_connection_t *pc,
     if (n && pc->tries > n) {
         pc->tries = n;
     }
+
+    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, pc->log, 0,
+                   "fermata wraps a balancer, word:%016xL nodes:%ui tries:%ui",
+                   word, n, pc->tries);
 }
 
 
@@ -241,6 +249,9 @@ ngx_http_fermata_get_peer(ngx_peer_connection_t *pc, void *data)
 
     /* the page in place of 502 */
 
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, pc->log, 0,
+                   "fermata finds no node, word:%016xL", word);
+
     ctx->blocked = 1;
 
     return NGX_BUSY;
@@ -275,6 +286,9 @@ ngx_http_fermata_pinned_peer(ngx_peer_connection_t *pc,
             continue;
         }
 
+        ngx_log_debug0(NGX_LOG_DEBUG_HTTP, pc->log, 0,
+                       "fermata tries the pinned node itself");
+
         ctx->direct = 1;
         ctx->direct_done = 1;
 
@@ -296,6 +310,9 @@ ngx_http_fermata_pinned_peer(ngx_peer_connection_t *pc,
 void
 ngx_http_fermata_take(ngx_http_fermata_ctx_t *ctx, ngx_int_t node)
 {
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0,
+                   "fermata takes node %i", node);
+
     ctx->blocked = 0;
     ctx->node = node;
     ctx->served = node;
@@ -396,6 +413,10 @@ ngx_http_fermata_free_peer(ngx_peer_connection_t *pc, void *data,
 
     u = ctx->request->upstream;
     word = ngx_http_fermata_sh->word;
+
+    ngx_log_debug4(NGX_LOG_DEBUG_HTTP, pc->log, 0,
+                   "fermata frees node %i, state:%ui direct:%d last:%d",
+                   ctx->node, state, ctx->direct, u->cleanup == NULL);
 
     if (ctx->direct) {
 

@@ -212,6 +212,9 @@ ngx_http_fermata_upgraded(ngx_http_fermata_ctx_t *ctx)
     ctx->counted = 0;
     ctx->upgraded = 1;
 
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0,
+                   "fermata counts a websocket, node:%i", ctx->node);
+
     ride.since = ctx->change;
     ride.node = (int) ctx->node;
     ride.is_exempt = ctx->exempt;
@@ -264,6 +267,11 @@ ngx_http_fermata_settle(ngx_http_fermata_ctx_t *ctx)
     ctx->node = FM_GATE_NO_NODE;
 
     if (ngx_http_fermata_sh->word != FM_GATE_WORD_OPEN) {
+
+        ngx_log_debug1(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0,
+                       "fermata settles a request, in flight:%uD",
+                       ngx_http_fermata_slot->in_flight);
+
         ngx_http_fermata_ring(ngx_http_fermata_sh->bell);
     }
 }

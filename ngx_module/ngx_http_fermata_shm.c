@@ -181,6 +181,10 @@ ngx_http_fermata_name_nodes(ngx_http_fermata_main_conf_t *mcf, ngx_log_t *log)
                 return NGX_ERROR;
             }
 
+            ngx_log_debug3(NGX_LOG_DEBUG_CORE, log, 0,
+                           "fermata node %i is \"%V\" at %V", node[j].index,
+                           &node[j].name, &node[j].addr.name);
+
             mcf->nodes |= (uint64_t) 1 << node[j].index;
         }
     }
@@ -363,6 +367,10 @@ ngx_http_fermata_set_word(ngx_http_fermata_shctx_t *sh, uint64_t word,
     sh->word = word;
     ngx_memory_barrier();
     sh->change++;
+
+    ngx_log_debug4(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+                   "fermata word:%016xL, change:%uA closed at:%uA cut:%ui",
+                   word, sh->change, sh->closed_at, cut_after);
 }
 
 

@@ -65,6 +65,10 @@ ngx_http_fermata_claim(ngx_http_fermata_main_conf_t *mcf)
 
         ngx_shmtx_unlock(&mcf->shpool->mutex);
 
+        ngx_log_debug2(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+                       "fermata slot %ui, generation:%uD",
+                       i, slot->generation);
+
         return slot;
     }
 

@@ -116,6 +116,10 @@ ngx_http_fermata_state_read(ngx_str_t *dir, const char *file,
     if (rc != NGX_OK) {
         ngx_log_error(NGX_LOG_ALERT, log, 0,
                       "fermata: \"%s\" is not a state file", path);
+
+    } else {
+        ngx_log_debug3(NGX_LOG_DEBUG_CORE, log, 0, "fermata \"%s\": %uL.%uL",
+                       path, ask->voice.epoch, ask->voice.seq);
     }
 
     if (buf) {
@@ -252,6 +256,10 @@ ngx_http_fermata_state_write(ngx_str_t *dir, const struct fm_gate_ask *ask,
     } else {
         rc = ngx_http_fermata_state_replace(dir, &data, log);
     }
+
+    ngx_log_debug4(NGX_LOG_DEBUG_CORE, log, 0,
+                   "fermata state %uL.%uL written: %i, %uz bytes",
+                   ask->voice.epoch, ask->voice.seq, rc, data.len);
 
     if (ngx_close_file(lock) == NGX_FILE_ERROR) {
         ngx_log_error(NGX_LOG_ALERT, log, ngx_errno,

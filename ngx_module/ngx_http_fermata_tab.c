@@ -68,6 +68,9 @@ ngx_http_fermata_tab_open(ngx_http_fermata_tab_t *tab)
     c->data = tab;
     c->log->action = "keeping an open tab";
 
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, c->log, 0,
+                   "fermata keeps an open tab, period:%M", tab->period);
+
     c->read->handler = ngx_http_fermata_tab_read_handler;
     c->write->handler = ngx_http_fermata_tab_write_handler;
 
@@ -136,8 +139,7 @@ ngx_http_fermata_tab_beat(ngx_http_fermata_tab_t *tab)
     if (tab->closing || tab->silent == NGX_HTTP_FERMATA_TAB_PINGS) {
 
         ngx_log_debug1(NGX_LOG_DEBUG_HTTP, tab->connection->log, 0,
-                       "fermata tab is over, closing:%ui",
-                       (ngx_uint_t) tab->closing);
+                       "fermata tab is over, closing:%d", tab->closing);
 
         return NGX_DONE;
     }
@@ -203,6 +205,10 @@ ngx_http_fermata_tab_input(ngx_http_fermata_tab_t *tab, u_char *data,
 
     do {
         event = fm_websocket_read(&tab->parser, data, len, &used);
+
+        ngx_log_debug3(NGX_LOG_DEBUG_HTTP, tab->connection->log, 0,
+                       "fermata tab event:%ui, used:%uz of %uz",
+                       (ngx_uint_t) event, used, len);
 
         data += used;
         len -= used;
@@ -474,6 +480,10 @@ ngx_http_fermata_tab_close(ngx_http_fermata_tab_t *tab)
     ngx_connection_t  *c;
 
     c = tab->connection;
+
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, c->log, 0,
+                   "fermata closes a tab, leaving:%d code:%d",
+                   tab->leaving, tab->code);
 
     ngx_queue_remove(&tab->queue);
 

@@ -285,6 +285,10 @@ ngx_http_fermata_tabs_render(void)
     ngx_http_fermata_news = frame;
     ngx_http_fermata_news_number++;
 
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
+                   "fermata news %uA for tabs, %uz bytes",
+                   ngx_http_fermata_news_number, frame->len);
+
     return NGX_OK;
 }
 

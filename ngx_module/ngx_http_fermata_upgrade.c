@@ -62,6 +62,10 @@ ngx_http_fermata_upgrade(ngx_http_request_t *r,
 
     rc = ngx_http_fermata_check(r, up);
 
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "fermata handshake of a tab: %i, tabs:%uD",
+                   rc, ngx_http_fermata_slot->tabs);
+
     if (rc != NGX_OK) {
         return rc;
     }

@@ -46,6 +46,10 @@ ngx_http_fermata_told(ngx_http_fermata_main_conf_t *mcf)
         return;
     }
 
+    ngx_log_debug2(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+                   "fermata waits no longer, %uL.%uL",
+                   sh->taken.voice.epoch, sh->taken.voice.seq);
+
     ngx_shmtx_lock(&mcf->shpool->mutex);
 
     sh->waiting = 0;

@@ -141,6 +141,8 @@ ngx_http_fermata_wake_handler(ngx_event_t *ev)
         return;
     }
 
+    ngx_log_debug0(NGX_LOG_DEBUG_EVENT, ev->log, 0, "fermata worker is woken");
+
     ngx_http_fermata_look();
 }
 
@@ -148,6 +150,8 @@ ngx_http_fermata_wake_handler(ngx_event_t *ev)
 static void
 ngx_http_fermata_tick_handler(ngx_event_t *ev)
 {
+    ngx_log_debug0(NGX_LOG_DEBUG_EVENT, ev->log, 0, "fermata worker looks");
+
     ngx_http_fermata_look();
 }
 
@@ -197,8 +201,9 @@ ngx_http_fermata_look(void)
 
         ngx_http_fermata_ring(sh->bell);
 
-        ngx_log_debug1(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
-                       "fermata change %uA seen", change);
+        ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
+                       "fermata change %uA seen, word:%016xL",
+                       change, sh->word);
     }
 
     if (ngx_http_fermata_deaf
