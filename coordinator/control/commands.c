@@ -72,12 +72,14 @@ co_command_find(const char *name)
 const char *
 co_word_help(const struct co_command *command, const char *shown)
 {
+	const char *common = "";
+
 	for (const struct co_word_help *w = co_word_helps; w->word; w++) {
-		if (strcmp(w->command, command->name) == 0 && strcmp(w->word, shown) == 0) {
-			return w->help;
-		}
+		if (strcmp(w->word, shown) != 0) continue;
+		if (strcmp(w->command, command->name) == 0) return w->help;
+		if (w->command[0] == '\0') common = w->help;
 	}
-	return "";
+	return common;
 }
 
 /* --- the usage line ----------------------------------------------------------------------- */

@@ -78,7 +78,8 @@ bool co_usage_next(const char **at, struct co_token *ret);
 const struct co_command *co_command_find(const char *name); /* NULL: no such row */
 const char *co_type_word(enum co_type type);
 const char *co_type_what(enum co_type type);
-/* Help of a word of this command's usage line; "" when it has none. */
+/* Help of a word of this command's usage line: its own, else what is said for all commands; "" when
+ * it has none. */
 const char *co_word_help(const struct co_command *command, const char *shown);
 
 #define CO_ARGS_MAX 16

@@ -203,8 +203,8 @@ def test_an_end_is_seen_at_once_and_started_again(running):
 def test_a_container_made_by_somebody_else_is_named(running):
     name = container_name(running.node("app1"))
     running.engine.remove(name)
-    image = f"{running.images.registry.repository}:2.2.15"
-    running.engine.ask("POST", f"/containers/create?name={name}", container(running.node("app1"), image, running.storage))
+    theirs = container(running.node("app1"), running.images, "2.2.15", running.storage)
+    running.engine.ask("POST", f"/containers/create?name={name}", theirs)
     running.engine.ask("POST", f"/containers/{name}/start")
 
     def is_named():

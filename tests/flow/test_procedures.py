@@ -97,8 +97,10 @@ def test_upgrade_waits_for_a_person(running):
 
 def test_a_rejected_upgrade_is_taken_back(running):
     running.app.offer(Release("2.2.16"))
-    running.cli("upgrade", "--to", "2.2.16", "--detach", expect=5)
+    running.cli("upgrade", "--to", "2.2.16", "--message", "Better tomorrow", "--detach", expect=5)
     wait_for(lambda: running.run()[0]["run"]["state"] == "held", 30, "the run waits for approval", every=0.1)
+    status, page = running.ask("/", headers={"Accept": "text/html"})
+    assert status == 503 and "Better tomorrow" in page
     running.cli("reject", expect=0)
     running.cli("attach")
     assert end_of(running) in ("rolled-back", "stopped-by-operator")
@@ -143,8 +145,9 @@ def test_restart_goes_node_by_node_without_an_interruption(running):
 
 
 def test_stop_and_startup_again(running):
-    running.cli("stop", expect=0)
-    assert running.app_pids() == [] and running.ask("/api/app:getInfo")[0] == 503
+    running.cli("stop", "--message", "Moving house", expect=0)
+    status, text = running.ask("/api/app:getInfo")
+    assert running.app_pids() == [] and status == 503 and "Moving house" in text
     running.cli("startup", expect=0)
     assert everywhere(running, "2.2.15")
 

@@ -8,7 +8,7 @@ _fermata()
 	--socket)
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return ;;
-	--to|--without|--max-downtime|--keep|--message|--until|--ttl|--url|--last|--after|--state|--lines|--dir|--days|--timeout) return ;;
+	--to|--message|--until|--without|--max-downtime|--keep|--ttl|--url|--last|--after|--state|--lines|--dir|--days|--timeout) return ;;
 	esac
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
 		case "$typed" in ""|plan|help|maintenance|page|gate|config|cert) [[ $word == -* ]] || typed="${typed:+$typed }$word" ;;
@@ -20,12 +20,12 @@ _fermata()
 	"") words=" status plan startup stop restart upgrade maintenance page bypass approve reject pause resume retry abort rollback runs show attach doctor gate logs config cert completion help" ;;
 	"status") words=" --watch" ;;
 	"plan") words=" startup stop restart upgrade maintenance page rollback" ;;
-	"startup") words=" --to --detach --without" ;;
-	"stop") words=" --detach --without" ;;
+	"startup") words=" --to --message --until --detach --without" ;;
+	"stop") words=" --message --until --detach --without" ;;
 	"restart") words=" --detach --without" ;;
-	"upgrade") words=" --to --yes --no-backup --detach --max-downtime --without" ;;
+	"upgrade") words=" --to --yes --no-backup --detach --max-downtime --message --until --without" ;;
 	"maintenance") words=" begin end" ;;
-	"maintenance begin") words=" --keep --page --detach --without" ;;
+	"maintenance begin") words=" --keep --page --message --until --detach --without" ;;
 	"maintenance end") words=" --detach --without" ;;
 	"page") words=" on off" ;;
 	"page on") words=" --message --until --detach --without" ;;

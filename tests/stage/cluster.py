@@ -41,7 +41,8 @@ class Stage:
             for node in self.nodes:
                 self.app.install(version, node.releases / version)
         for node in self.nodes:
-            node.switch(releases[0])
+            if releases:
+                node.switch(releases[0])
 
     def node(self, name):
         return next(node for node in self.nodes if node.name == name)

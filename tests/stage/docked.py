@@ -1,7 +1,7 @@
 """Nodes whose application is a container that somebody made: one engine, a container for each node."""
 
 from .cluster import Cluster
-from .engine import APP_DIR, HOST_PROGRAMS
+from .engine import APP_DIR
 from .place import wait_for
 from .programs import Agent
 
@@ -24,18 +24,17 @@ def container_name(node):
     return f"{node.folder.parent.name}-{node.name}"
 
 
-def container(node, image, storage):
+def container(node, images, version, storage):
     """What an operator may have asked for, in the words of POST /containers/create."""
-    env = dict(node.env, STORAGE_PATH=STORAGE, STANDIN_ACCESS_LOG="/node/access.log", STANDIN_TUNE="/node/tune.json",
-               QUOTED="it's \"a\" $HOME \\n", APP_HOST="127.0.0.1", STANDIN_SAYS="app has been started")
+    env = dict(node.env, STORAGE_PATH=STORAGE, QUOTED="it's \"a\" $HOME \\n", APP_HOST="127.0.0.1", **images.env(node))
     return {
-        "Image": image, "Env": [f"{key}={value}" for key, value in env.items()],
+        "Image": f"{images.registry.repository}:{version}", "Env": [f"{key}={value}" for key, value in env.items()],
         "Labels": {"com.example.owner": "operations", "org.opencontainers.image.title": "ours"},
         "Healthcheck": {"Test": ["NONE"]}, "StopSignal": "SIGTERM", "Volumes": {"/own": {}},
         "HostConfig": {
             "NetworkMode": "host", "RestartPolicy": {"Name": "unless-stopped"},
-            "Binds": [HOST_PROGRAMS, f"{storage}:{STORAGE}", f"{node.folder}:/node"],
-            "Memory": 512 << 20, "CapAdd": ["SYS_NICE"], "ExtraHosts": ["db.example:127.0.0.1"],
+            "Binds": [*images.binds, f"{storage}:{STORAGE}", f"{node.folder}:/node"],
+            "Memory": images.memory, "CapAdd": ["SYS_NICE"], "ExtraHosts": ["db.example:127.0.0.1"],
             "Ulimits": [{"Name": "nofile", "Soft": 2048, "Hard": 4096}],
             "LogConfig": {"Type": "json-file", "Config": {"max-size": "1m"}},
             "Tmpfs": {"/scratch": "size=1m"},
@@ -47,14 +46,14 @@ class Docked(Cluster):
     """A cluster whose nodes run in containers of the engine, of release `version`; not started by us."""
 
     def __init__(self, engine, images, version="2.2.15", options=None, **stage):
-        super().__init__(options=options, **stage)
+        super().__init__(options=options, real=images.is_real, releases=(), **stage)
         self.engine, self.images = engine, images
-        image = f"{images.registry.repository}:{version}"
         self.agents = {n.name: DockedAgent(n, self.app, self.coordinator.address, self.storage,
                                            (options or {}).get("agent", {}), engine, images)
                        for n in self.nodes}
         for node in self.nodes:
-            engine.ask("POST", f"/containers/create?name={container_name(node)}", container(node, image, self.storage))
+            engine.ask("POST", f"/containers/create?name={container_name(node)}",
+                       container(node, images, version, self.storage))
 
     def wait_connected(self, limit=60):
         super().wait_connected(limit)

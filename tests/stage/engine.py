@@ -197,8 +197,26 @@ class Registry:
 HOST_PROGRAMS = "/usr:/usr:ro"
 
 
+def file_system(tar):
+    """Nothing but the way to the host's programs."""
+    for name in ("bin", "lib", "lib64", "sbin"):
+        info = tarfile.TarInfo(name)
+        info.type, info.linkname = tarfile.SYMTYPE, f"usr/{name}"
+        tar.addfile(info)
+    for name in ("usr", "tmp", "etc"):
+        info = tarfile.TarInfo(name)
+        info.type, info.mode = tarfile.DIRTYPE, 0o1777
+        tar.addfile(info)
+
+
+def settings(version, command):
+    """The image's own settings, as a Dockerfile has them."""
+    return ["ENV NOCOBASE_RUNNING_IN_DOCKER=true", f"ENV IMAGE_SAYS={version}", f"WORKDIR {APP_DIR}", "EXPOSE 80",
+            f"LABEL org.opencontainers.image.version={version}", f"CMD {json.dumps(command)}"]
+
+
 def _tar(version, tune):
-    """A file system with nothing in it but the way to the host's programs, the stand-in and its release."""
+    """The stand-in and its release."""
     package = json.dumps({"name": "@nocobase/server", "version": version}).encode()
     files = {
         f"{APP_DIR}/node_modules/@nocobase/server/package.json": package,
@@ -207,14 +225,7 @@ def _tar(version, tune):
     }
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
-        for name in ("bin", "lib", "lib64", "sbin"):
-            info = tarfile.TarInfo(name)
-            info.type, info.linkname = tarfile.SYMTYPE, f"usr/{name}"
-            tar.addfile(info)
-        for name in ("usr", "tmp", "etc"):
-            info = tarfile.TarInfo(name)
-            info.type, info.mode = tarfile.DIRTYPE, 0o1777
-            tar.addfile(info)
+        file_system(tar)
         tar.add(STANDIN, "app/standin.py")
         for name, raw in files.items():
             info = tarfile.TarInfo(name[1:])
@@ -223,27 +234,35 @@ def _tar(version, tune):
     return out.getvalue()
 
 
-def _settings(version):
-    """The image's own settings, as a Dockerfile has them."""
-    return ["ENV NOCOBASE_RUNNING_IN_DOCKER=true", f"ENV IMAGE_SAYS={version}", f"WORKDIR {APP_DIR}", "EXPOSE 80",
-            f"LABEL org.opencontainers.image.version={version}",
-            'CMD ["/usr/bin/python3", "-IS", "/app/standin.py", "start", "--quickstart"]']
+COMMAND = ["/usr/bin/python3", "-IS", "/app/standin.py", "start", "--quickstart"]
 
 
 class Images:
     """Releases as images: made here, pushed, and taken off the engine again."""
+    is_real, memory, binds = False, 512 << 20, [HOST_PROGRAMS]
 
     def __init__(self, engine, registry):
         self.engine, self.registry = engine, registry
 
-    def make(self, tag, version=None, push=True, **tune):
+    def make(self, tag, version=None, **tune):
         """tag: of the repository; version: of the code in it, the tag when not given."""
-        changes = "&".join(f"changes={urllib.parse.quote(line, safe='')}" for line in _settings(version or tag))
-        self.engine.stream("POST", f"/images/create?fromSrc=-&repo={self.registry.repository}&tag={tag}&{changes}",
-                           _tar(version or tag, tune), {"Content-Type": "application/x-tar"})
-        if push:
-            self.engine.stream("POST", f"/images/{self.registry.repository}/push?tag={tag}", headers=self.registry.header)
+        place = self._place(tag, settings(version or tag, COMMAND))
+        self.engine.stream("POST", f"/images/create?fromSrc=-&{place}", _tar(version or tag, tune),
+                           {"Content-Type": "application/x-tar"})
+        return self.push(tag)
+
+    def _place(self, tag, lines):
+        changes = "&".join(f"changes={urllib.parse.quote(line, safe='')}" for line in lines)
+        return f"repo={self.registry.repository}&tag={tag}&{changes}"
+
+    def push(self, tag):
+        self.engine.stream("POST", f"/images/{self.registry.repository}/push?tag={tag}", headers=self.registry.header)
         return f"{self.registry.repository}:{tag}"
+
+    def env(self, node):  # pylint: disable=unused-argument
+        """What a container of these needs besides its node's settings."""
+        return {"STANDIN_ACCESS_LOG": "/node/access.log", "STANDIN_TUNE": "/node/tune.json",
+                "STANDIN_SAYS": "app has been started"}
 
     def forget(self, tag):
         """It is in the registry only."""
