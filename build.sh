@@ -31,7 +31,7 @@ declare -A packages=(
     [build]="build-essential pkg-config meson ninja-build libevent-dev libprotobuf-c-dev
         protobuf-c-compiler protobuf-compiler libsqlite3-dev libpq-dev libjansson-dev libinih-dev
         libcurl4-openssl-dev libsmartcols-dev libsystemd-dev libcap-ng-dev libbsd-dev libssl-dev
-        libcmocka-dev nginx nginx-dev scdoc"
+        libcmocka-dev zlib1g-dev nginx nginx-dev scdoc"
     [test]="python3 python3-pytest python3-h2 python3-psycopg2 python3-websockets
         python3-pytest-rerunfailures postgresql
         postgresql-client redis-server procps iproute2 curl docker.io docker-registry"

@@ -106,10 +106,13 @@ const char *
 ngx_http_fermata_ask(ngx_http_fermata_line_t *line,
     const Fermata__GateAsk *msg)
 {
+    struct fm_err              err;
     struct fm_gate_ask         ask;
     const struct fm_gate_ask  *taken;
 
-    if (ngx_http_fermata_ask_from(msg, &ask) != NGX_OK) {
+    if (fm_gate_ask_from(msg, &ask, &err) != 0) {
+        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0, "fermata: %s",
+                      err.text);
         return "it has sent an ask that makes no sense";
     }
 

@@ -73,7 +73,7 @@ typedef struct {
     /* by hand on this host: see ngx_http_fermata_local.c */
     ngx_msec_t                       local_at;
     ngx_file_uniq_t                  override_uniq;
-    u_char                           local_id[17];
+    char                             local_id[17];
     u_char                           why[FM_TEXT_SIZE];
 
     size_t                           in_len;

@@ -310,22 +310,20 @@ static const char *
 ngx_http_fermata_frame(ngx_http_fermata_line_t *line, u_char *data,
     size_t size)
 {
-    ngx_pool_t         *pool;
     const char         *fault;
+    struct fm_err       err;
     Fermata__Envelope  *envelope;
 
-    pool = ngx_create_pool(4096, ngx_cycle->log);
-    if (pool == NULL) {
-        return "no memory";
-    }
-
-    envelope = ngx_http_fermata_frame_unpack(pool, data, size);
+    envelope = fm_frame_unpack(data, size, FERMATA__ROLE__ROLE_COORDINATOR,
+                               &err);
 
     ngx_log_debug2(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
                    "fermata frame in, size:%uz body:%d",
                    size, envelope ? (int) envelope->body_case : -1);
 
     if (envelope == NULL) {
+        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0, "fermata: %s",
+                      err.text);
         fault = "it has sent a frame that it may not send, or that is none";
 
     } else if (line->state == ngx_http_fermata_st_hello) {
@@ -352,7 +350,7 @@ ngx_http_fermata_frame(ngx_http_fermata_line_t *line, u_char *data,
         }
     }
 
-    ngx_destroy_pool(pool);
+    fm_envelope_free(envelope);
 
     return fault;
 }

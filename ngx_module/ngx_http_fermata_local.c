@@ -14,33 +14,21 @@
 
 #include "ngx_http_fermata_client.h"
 
+#include "fm_gate_file.h"
 
-#define NGX_HTTP_FERMATA_ID        16
+
 #define NGX_HTTP_FERMATA_ANSWER    8192
 /* an answer that nobody has fetched */
 #define NGX_HTTP_FERMATA_STALE     60
 
 
-typedef enum {
-    ngx_http_fermata_verb_none = 0,
-    ngx_http_fermata_verb_close,
-    ngx_http_fermata_verb_open,
-    ngx_http_fermata_verb_resume,
-    ngx_http_fermata_verb_status
-} ngx_http_fermata_verb_e;
-
-
 typedef struct {
-    ngx_http_fermata_verb_e          verb;
-    ngx_uint_t                       force;
-    u_char                           id[NGX_HTTP_FERMATA_ID + 1];
+    struct fm_gate_request           request;
     char                             by[FM_NAME_SIZE];
 } ngx_http_fermata_request_t;
 
 
 static ngx_int_t ngx_http_fermata_find_request(ngx_http_fermata_line_t *line,
-    ngx_http_fermata_request_t *req);
-static ngx_int_t ngx_http_fermata_parse_request(u_char *name,
     ngx_http_fermata_request_t *req);
 static ngx_int_t ngx_http_fermata_take_request(ngx_http_fermata_line_t *line,
     u_char *name, ngx_http_fermata_request_t *req);
@@ -50,14 +38,9 @@ static void ngx_http_fermata_carry_out(ngx_http_fermata_line_t *line,
     ngx_http_fermata_request_t *req);
 static void ngx_http_fermata_resume(ngx_http_fermata_line_t *line);
 static void ngx_http_fermata_say(ngx_http_fermata_line_t *line,
-    const u_char *id, const char *result);
+    const char *id, const char *result);
 static u_char *ngx_http_fermata_say_nodes(u_char *p, u_char *last,
     ngx_http_fermata_main_conf_t *mcf, ngx_http_fermata_sum_t *sum);
-
-
-static const char  *ngx_http_fermata_verbs[] = {
-    "", "close", "open", "resume", "status", NULL
-};
 
 
 static const char  *ngx_http_fermata_local_modes[] = {
@@ -108,7 +91,7 @@ ngx_http_fermata_find_request(ngx_http_fermata_line_t *line,
         if (ngx_strncmp(name, "answer.", 7) == 0) {
             ngx_http_fermata_remove_stale(line, name);
 
-        } else if (ngx_http_fermata_parse_request(name, req) == NGX_OK) {
+        } else if (fm_gate_request_read((char *) name, &req->request)) {
             rc = ngx_http_fermata_take_request(line, name, req);
         }
     }
@@ -120,60 +103,6 @@ ngx_http_fermata_find_request(ngx_http_fermata_line_t *line,
     }
 
     return rc;
-}
-
-
-/* request.VERB[.force].ID */
-
-static ngx_int_t
-ngx_http_fermata_parse_request(u_char *name, ngx_http_fermata_request_t *req)
-{
-    size_t       len;
-    u_char      *p;
-    ngx_uint_t   i;
-
-    if (ngx_strncmp(name, "request.", 8) != 0) {
-        return NGX_DECLINED;
-    }
-
-    p = name + 8;
-    req->verb = ngx_http_fermata_verb_none;
-
-    for (i = 1; ngx_http_fermata_verbs[i]; i++) {
-        len = ngx_strlen(ngx_http_fermata_verbs[i]);
-
-        if (ngx_strncmp(p, ngx_http_fermata_verbs[i], len) == 0
-            && p[len] == '.')
-        {
-            req->verb = (ngx_http_fermata_verb_e) i;
-            p += len + 1;
-            break;
-        }
-    }
-
-    if (req->verb == ngx_http_fermata_verb_none) {
-        return NGX_DECLINED;
-    }
-
-    req->force = (ngx_strncmp(p, "force.", 6) == 0);
-
-    if (req->force) {
-        p += 6;
-    }
-
-    for (i = 0; i < NGX_HTTP_FERMATA_ID; i++) {
-        if ((p[i] < '0' || p[i] > '9') && (p[i] < 'a' || p[i] > 'f')) {
-            return NGX_DECLINED;
-        }
-    }
-
-    if (p[i] != '\0') {
-        return NGX_DECLINED;
-    }
-
-    ngx_memcpy(req->id, p, sizeof(req->id));
-
-    return NGX_OK;
 }
 
 
@@ -214,8 +143,9 @@ ngx_http_fermata_take_request(ngx_http_fermata_line_t *line, u_char *name,
     }
 
     ngx_log_debug3(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
-                   "fermata request \"%s\" by %s, force:%ui",
-                   ngx_http_fermata_verbs[req->verb], req->by, req->force);
+                   "fermata request \"%s\" by %s, force:%d",
+                   fm_gate_verb_name(req->request.verb), req->by,
+                   req->request.force);
 
     return NGX_OK;
 }
@@ -241,23 +171,27 @@ static void
 ngx_http_fermata_carry_out(ngx_http_fermata_line_t *line,
     ngx_http_fermata_request_t *req)
 {
-    if (req->verb == ngx_http_fermata_verb_status) {
-        ngx_http_fermata_say(line, req->id, "ok");
+    enum fm_gate_verb  verb;
+
+    verb = req->request.verb;
+
+    if (verb == FM_GATE_VERB_STATUS) {
+        ngx_http_fermata_say(line, req->request.id, "ok");
         return;
     }
 
-    if (req->verb != ngx_http_fermata_verb_resume
-        && line->mcf->sh->connected && !req->force)
+    if (verb != FM_GATE_VERB_RESUME
+        && line->mcf->sh->connected && !req->request.force)
     {
-        ngx_http_fermata_say(line, req->id, "connected");
+        ngx_http_fermata_say(line, req->request.id, "connected");
         return;
     }
 
     /* answered when it is in force in every worker */
 
-    ngx_memcpy(line->local_id, req->id, sizeof(line->local_id));
+    ngx_memcpy(line->local_id, req->request.id, sizeof(line->local_id));
 
-    if (req->verb == ngx_http_fermata_verb_resume) {
+    if (verb == FM_GATE_VERB_RESUME) {
         ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
                       "fermata: by hand of %s on this host: coordinators "
                       "rule again", req->by);
@@ -265,7 +199,7 @@ ngx_http_fermata_carry_out(ngx_http_fermata_line_t *line,
         return;
     }
 
-    ngx_http_fermata_do_override(line, req->verb == ngx_http_fermata_verb_open
+    ngx_http_fermata_do_override(line, verb == FM_GATE_VERB_OPEN
                                        ? FM_GATE_OPEN : FM_GATE_CLOSED,
                                  req->by);
 }
@@ -315,7 +249,7 @@ ngx_http_fermata_local_answer(ngx_http_fermata_line_t *line)
 
 
 static void
-ngx_http_fermata_say(ngx_http_fermata_line_t *line, const u_char *id,
+ngx_http_fermata_say(ngx_http_fermata_line_t *line, const char *id,
     const char *result)
 {
     u_char                     *p, *last, text[NGX_HTTP_FERMATA_ANSWER],

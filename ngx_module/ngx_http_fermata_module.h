@@ -22,6 +22,7 @@
 
 
 #include "fm_gate.h"
+#include "base/text.h"
 #include "wire/bypass.h"
 #include "fm_gate_words.h"
 
@@ -34,6 +35,10 @@
 #define NGX_HTTP_FERMATA_NODES      FM_NODES_MAX
 #define NGX_HTTP_FERMATA_SLOTS      128
 #define NGX_HTTP_FERMATA_ZONE_MIN   (256 * 1024)
+
+/* of a node, or of the gate; terminated */
+#define ngx_http_fermata_is_name(name)                                        \
+    fm_is_name((const char *) (name), FM_NAME_SIZE)
 
 /* largest frame, state file and page template that are read */
 #define NGX_HTTP_FERMATA_FRAME_MAX  65536
@@ -425,15 +430,6 @@ ngx_int_t ngx_http_fermata_client_start(ngx_http_fermata_main_conf_t *mcf);
 
 char *ngx_http_fermata_ssl_init(ngx_conf_t *cf,
     ngx_http_fermata_main_conf_t *mcf);
-
-
-/* frames and messages: ngx_http_fermata_wire.c */
-
-ngx_int_t ngx_http_fermata_ask_unpack(u_char *data, size_t size,
-    struct fm_gate_ask *ask, ngx_log_t *log);
-ngx_int_t ngx_http_fermata_ask_pack(ngx_pool_t *pool,
-    const struct fm_gate_ask *ask, ngx_str_t *packed);
-ngx_uint_t ngx_http_fermata_is_name(const char *name);
 
 
 /* the state file: ngx_http_fermata_state.c */

@@ -1,29 +1,20 @@
 
 /*
  * The state file: the last ask that was taken, kept over every end of nginx.
- *
- *     "FMGS"  version  length  the ask, packed  CRC32 of all before
- *
- * Numbers are 32 bits, big endian.
+ * Its bytes are those of fm_gate_file.h.
  */
 
 
 #include "ngx_http_fermata_module.h"
 
+#include "fm_gate_file.h"
 
-#define NGX_HTTP_FERMATA_MAGIC    0x464d4753
-#define NGX_HTTP_FERMATA_FORMAT   1
-#define NGX_HTTP_FERMATA_HEAD     12
-#define NGX_HTTP_FERMATA_CRC      4
+
 #define NGX_HTTP_FERMATA_PATH     (NGX_MAX_PATH + 1)
 
 
-static void ngx_http_fermata_put(u_char *p, uint32_t n);
-static uint32_t ngx_http_fermata_get(const u_char *p);
 static ngx_int_t ngx_http_fermata_state_path(u_char *path, ngx_str_t *dir,
     const char *file);
-static ngx_int_t ngx_http_fermata_state_decode(u_char *data, size_t size,
-    struct fm_gate_ask *ask, ngx_log_t *log);
 static ngx_int_t ngx_http_fermata_state_lock(ngx_str_t *dir, ngx_fd_t *fd,
     ngx_log_t *log);
 static ngx_int_t ngx_http_fermata_state_replace(ngx_str_t *dir,
@@ -33,24 +24,6 @@ static ngx_int_t ngx_http_fermata_state_fill(u_char *path, ngx_str_t *data,
     ngx_log_t *log);
 static ngx_int_t ngx_http_fermata_state_encode(ngx_pool_t *pool,
     const struct fm_gate_ask *ask, ngx_str_t *data);
-
-
-static void
-ngx_http_fermata_put(u_char *p, uint32_t n)
-{
-    p[0] = (u_char) (n >> 24);
-    p[1] = (u_char) (n >> 16);
-    p[2] = (u_char) (n >> 8);
-    p[3] = (u_char) n;
-}
-
-
-static uint32_t
-ngx_http_fermata_get(const u_char *p)
-{
-    return (uint32_t) p[0] << 24 | (uint32_t) p[1] << 16
-           | (uint32_t) p[2] << 8 | p[3];
-}
 
 
 static ngx_int_t
@@ -109,8 +82,8 @@ ngx_http_fermata_state_read(ngx_str_t *dir, const char *file,
         n = read(fd, buf, NGX_HTTP_FERMATA_FRAME_MAX);
     }
 
-    if (n != -1) {
-        rc = ngx_http_fermata_state_decode(buf, n, ask, log);
+    if (n != -1 && fm_gate_file_read(buf, n, ask)) {
+        rc = NGX_OK;
     }
 
     if (rc != NGX_OK) {
@@ -132,41 +105,6 @@ ngx_http_fermata_state_read(ngx_str_t *dir, const char *file,
     }
 
     return rc;
-}
-
-
-static ngx_int_t
-ngx_http_fermata_state_decode(u_char *data, size_t size,
-    struct fm_gate_ask *ask, ngx_log_t *log)
-{
-    size_t  len;
-
-    if (size < NGX_HTTP_FERMATA_HEAD + NGX_HTTP_FERMATA_CRC
-        || ngx_http_fermata_get(data) != NGX_HTTP_FERMATA_MAGIC
-        || ngx_http_fermata_get(data + 4) != NGX_HTTP_FERMATA_FORMAT)
-    {
-        return NGX_ERROR;
-    }
-
-    len = ngx_http_fermata_get(data + 8);
-
-    if (len != size - NGX_HTTP_FERMATA_HEAD - NGX_HTTP_FERMATA_CRC
-        || ngx_http_fermata_get(data + size - NGX_HTTP_FERMATA_CRC)
-           != ngx_crc32_long(data, size - NGX_HTTP_FERMATA_CRC))
-    {
-        return NGX_ERROR;
-    }
-
-    if (ngx_http_fermata_ask_unpack(data + NGX_HTTP_FERMATA_HEAD, len, ask,
-                                    log)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    /* no rule at all was never taken */
-
-    return ask->mode == FM_GATE_NONE ? NGX_ERROR : NGX_OK;
 }
 
 
@@ -276,27 +214,14 @@ static ngx_int_t
 ngx_http_fermata_state_encode(ngx_pool_t *pool, const struct fm_gate_ask *ask,
     ngx_str_t *data)
 {
-    ngx_str_t  packed;
-
-    if (ngx_http_fermata_ask_pack(pool, ask, &packed) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    data->len = NGX_HTTP_FERMATA_HEAD + packed.len + NGX_HTTP_FERMATA_CRC;
-    data->data = ngx_pnalloc(pool, data->len);
+    data->data = ngx_pnalloc(pool, FM_GATE_FILE_MAX);
     if (data->data == NULL) {
         return NGX_ERROR;
     }
 
-    ngx_http_fermata_put(data->data, NGX_HTTP_FERMATA_MAGIC);
-    ngx_http_fermata_put(data->data + 4, NGX_HTTP_FERMATA_FORMAT);
-    ngx_http_fermata_put(data->data + 8, (uint32_t) packed.len);
-    ngx_memcpy(data->data + NGX_HTTP_FERMATA_HEAD, packed.data, packed.len);
-    ngx_http_fermata_put(data->data + data->len - NGX_HTTP_FERMATA_CRC,
-                         ngx_crc32_long(data->data,
-                                        data->len - NGX_HTTP_FERMATA_CRC));
+    data->len = fm_gate_file_write(data->data, ask);
 
-    return NGX_OK;
+    return data->len ? NGX_OK : NGX_ERROR;
 }
 
 

@@ -28,6 +28,9 @@ uint8_t *fm_agent_report_pack(const struct fm_agent_report *report, size_t *ret_
 uint8_t *fm_gate_ask_pack(const struct fm_gate_ask *ask, size_t *ret_size);
 uint8_t *fm_gate_report_pack(const struct fm_gate_report *report, size_t *ret_size);
 
+/* The message alone, as a gate keeps it: into dst of size bytes. Returns how many, 0: no room. */
+size_t fm_gate_ask_put(const struct fm_gate_ask *ask, uint8_t *dst, size_t size);
+
 int fm_agent_ask_from(const struct Fermata__AgentAsk *msg, struct fm_agent_ask *ret,
 		      struct fm_err *err);
 int fm_agent_report_from(const struct Fermata__AgentReport *msg, struct fm_agent_report *ret,

@@ -12,39 +12,67 @@
 		(struct fm_field_list){ ret->drained[0], sizeof ret->drained[0], FM_NODES_MAX }, \
 		msg->drained, msg->n_drained, "drained", err)
 
+/* An ask as a message: all that it points at is in here. */
+struct ask_message {
+	struct fm_gate_ask ask;
+	Fermata__GateAsk msg;
+	Fermata__GateBypass bypass;
+	char *drained[FM_NODES_MAX];
+};
+
+static void
+fill_ask(struct ask_message *m, const struct fm_gate_ask *ask)
+{
+	struct fm_gate_ask *a = &m->ask;
+	Fermata__GateAsk *msg = &m->msg;
+
+	*a = *ask;
+	*msg = (Fermata__GateAsk)FERMATA__GATE_ASK__INIT;
+	m->bypass = (Fermata__GateBypass)FERMATA__GATE_BYPASS__INIT;
+	for (unsigned i = 0; i < a->drained_count; i++)
+		m->drained[i] = fm_field_clean(a->drained[i]);
+	msg->epoch = a->voice.epoch;
+	msg->seq = a->voice.seq;
+	msg->mode = (Fermata__GateMode)a->mode;
+	msg->pinned = fm_field_clean(a->pinned);
+	msg->n_drained = a->drained_count;
+	msg->drained = m->drained;
+	msg->cut_after_ms = a->cut_after_ms;
+	msg->message = fm_field_clean(a->message);
+	msg->step = fm_field_clean(a->step);
+	msg->command = fm_field_clean(a->command);
+	msg->back_at = a->back_at;
+	msg->run = a->run;
+	msg->refresh = a->refresh;
+	m->bypass.key.data = a->bypass.key;
+	m->bypass.key.len = sizeof(a->bypass.key);
+	m->bypass.node = fm_field_clean(a->bypass.node);
+	m->bypass.shut = a->bypass.shut;
+	msg->bypass = &m->bypass;
+	msg->phase = (Fermata__GatePhase)a->phase;
+	msg->estimated = a->estimated;
+}
+
 uint8_t *
 fm_gate_ask_pack(const struct fm_gate_ask *ask, size_t *ret_size)
 {
-	struct fm_gate_ask a = *ask;
+	struct ask_message m;
 	Fermata__Envelope envelope = FERMATA__ENVELOPE__INIT;
-	Fermata__GateAsk msg = FERMATA__GATE_ASK__INIT;
-	Fermata__GateBypass bypass = FERMATA__GATE_BYPASS__INIT;
-	char *drained[FM_NODES_MAX];
 
-	for (unsigned i = 0; i < a.drained_count; i++) drained[i] = fm_field_clean(a.drained[i]);
-	msg.epoch = a.voice.epoch;
-	msg.seq = a.voice.seq;
-	msg.mode = (Fermata__GateMode)a.mode;
-	msg.pinned = fm_field_clean(a.pinned);
-	msg.n_drained = a.drained_count;
-	msg.drained = drained;
-	msg.cut_after_ms = a.cut_after_ms;
-	msg.message = fm_field_clean(a.message);
-	msg.step = fm_field_clean(a.step);
-	msg.command = fm_field_clean(a.command);
-	msg.back_at = a.back_at;
-	msg.run = a.run;
-	msg.refresh = a.refresh;
-	bypass.key.data = a.bypass.key;
-	bypass.key.len = sizeof(a.bypass.key);
-	bypass.node = fm_field_clean(a.bypass.node);
-	bypass.shut = a.bypass.shut;
-	msg.bypass = &bypass;
-	msg.phase = (Fermata__GatePhase)a.phase;
-	msg.estimated = a.estimated;
+	fill_ask(&m, ask);
 	envelope.body_case = FERMATA__ENVELOPE__BODY_GATE_ASK;
-	envelope.gate_ask = &msg;
+	envelope.gate_ask = &m.msg;
 	return fm_frame_pack(&envelope, ret_size);
+}
+
+size_t
+fm_gate_ask_put(const struct fm_gate_ask *ask, uint8_t *dst, size_t size)
+{
+	struct ask_message m;
+
+	fill_ask(&m, ask);
+	if (fermata__gate_ask__get_packed_size(&m.msg) > size) return 0;
+	return fermata__gate_ask__pack(&m.msg, dst);
 }
 
 /* The nodes of a report as messages; list points at them afterwards. */

@@ -23,7 +23,7 @@ done
 # The gate's own cores know nothing of nginx either.
 for object in "$build"/ngx_module/objs-plain/addon/*/fm_*.o; do
     [ -f "$object" ] || continue
-    bad=$(nm -u "$object" | awk '$1 == "U" { print $2 }' | grep -vE '^fm_' |
+    bad=$(nm -u "$object" | awk '$1 == "U" { print $2 }' | grep -vE '^(fm_|fermata__|crc32$)' |
         grep -vxE -f <(grep -v '^#' "$here/core-imports.txt"))
     [ -z "$bad" ] && continue
     printf '%s may not use: %s\n' "$(basename "$object")" "$(tr '\n' ' ' <<<"$bad")"
