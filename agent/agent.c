@@ -411,6 +411,7 @@ make_core(struct ag_agent *agent)
 		.start_poll_ms = s->start_poll_ms,
 		.stuck_ms = s->stuck_ms,
 		.retry_ms = s->retry_ms,
+		.start_wait_ms = s->start_wait_ms,
 	};
 
 	agent->core = ag_core_new(&env, &limits, s->node, s->address, &agent->memory,

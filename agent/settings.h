@@ -30,7 +30,7 @@ struct ag_settings {
 	long long open_files, nice;
 	char log_file[AG_PATH_SIZE], snapshots[AG_PATH_SIZE];
 	long long keep_snapshots, log_mib;
-	long long term_ms, kill_ms, poll_ms, start_poll_ms, stuck_ms, retry_ms;
+	long long term_ms, kill_ms, poll_ms, start_poll_ms, stuck_ms, retry_ms, start_wait_ms;
 	long long probe_ms, look_ms, fetch_ms, storage_ms;
 
 	/* Not in the file. */

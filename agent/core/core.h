@@ -28,7 +28,8 @@ struct ag_core {
 	char node[FM_NAME_SIZE], address[FM_NAME_SIZE];
 	struct ag_memory memory;
 	struct fm_agent_report report;
-	struct fm_mono now, wake;
+	struct fm_mono now, wake, born;
+	bool told; /* an ask of this life is obeyed */
 	bool stepping, again;
 	bool unwritten; /* the last try to persist failed */
 	struct fm_mono write_at;
@@ -55,6 +56,7 @@ struct ag_core {
 	bool looked;
 	struct fm_mono look_at, probe_at;
 	bool health_known, ready, spawned_here;
+	bool again_asked; /* was ready under the ask before; looked at anew before a word is said */
 	enum ag_health health;
 	char health_text[FM_TEXT_SIZE];
 	unsigned silences;
@@ -111,6 +113,8 @@ bool ag_remember(struct ag_core *core, const struct ag_memory *memory);
 void ag_forget_answers(struct ag_core *core);
 void ag_note_crash(struct ag_core *core, const char *text);
 
+/* It was away, nothing runs, and what is to run has not been said in this life. */
+bool ag_is_untold(struct ag_core *core);
 /* The process that was started is the one the ask wants: its release, and of this try. */
 bool ag_is_wanted_process(const struct ag_core *core);
 /* The release that is to run: the one asked for, else the one linked. */

@@ -160,7 +160,7 @@ stop_unwanted(struct ag_core *core)
 void
 ag_jobs_step(struct ag_core *core)
 {
-	if (!core->disk_known || !core->processes_known) return;
+	if (!core->disk_known || !core->processes_known || ag_is_untold(core)) return;
 	if (core->job_running) {
 		stop_unwanted(core);
 		return;

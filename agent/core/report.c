@@ -66,11 +66,24 @@ say_facts(const struct ag_core *core, struct fm_agent_report *report)
 	report->starts = core->memory.starts;
 }
 
+/* What was ready is not called otherwise only because it is asked anew: the last report stands, with the
+ * voice that it proves, until the answers are there. Each of them has its limit. */
+static bool
+waits_for_answers(struct ag_core *core, const struct ag_rule *rule)
+{
+	bool unheard = !core->health_known, compares = core->health == AG_HEALTH_OK && core->looking;
+
+	if (rule->state != FM_APP_STARTING || core->alive == 0 || !(unheard || compares))
+		core->again_asked = false;
+	return core->again_asked;
+}
+
 void
 ag_report_publish(struct ag_core *core, const struct ag_rule *rule)
 {
 	struct fm_agent_report report;
 
+	if (waits_for_answers(core, rule)) return;
 	memset(&report, 0, sizeof(report));
 	/* Written, and nothing else: this is the voice that would be obeyed after a crash, too. */
 	if (core->memory.has_ask) report.voice = core->memory.ask.voice;

@@ -118,6 +118,12 @@ when_stopped(struct ag_core *core)
 }
 
 static bool
+when_untold(struct ag_core *core)
+{
+	return ag_is_untold(core);
+}
+
+static bool
 when_crashed_in_run(struct ag_core *core)
 {
 	return is_crashed(core) && core->memory.ask.run != 0;
@@ -351,6 +357,7 @@ ROW(stopped,        STOPPED,  NULL,           "no process is left", more_stopped
 ROW(occupied,       REFUSED,  NULL,           "not started, end this by hand", more_strange),
 ROW(crashed_in_run, FAILED,   NULL,           "the application is gone", more_crash),
 ROW(gave_up,        FAILED,   NULL,           "gave up, it ends again and again", more_crash),
+ROW(untold,         STOPPED,  NULL,           "was away: starts nothing before the coordinator says what", NULL),
 ROW(backing_off,    BACKOFF,  NULL,           "starts again in a moment", more_crash),
 ROW(storage_failed, FAILED,   NULL,           "not started, the storage is not right", more_storage),
 ROW(fetch_failed,   FAILED,   NULL,           "not started, the release is not here", more_fetch),

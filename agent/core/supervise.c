@@ -81,6 +81,15 @@ ag_is_present(const struct ag_core *core, const char *release)
 }
 
 bool
+ag_is_untold(struct ag_core *core)
+{
+	int64_t wait_ms = core->limits.start_wait_ms;
+
+	if (core->told || !core->memory.has_ask || core->alive > 0 || core->spawning) return false;
+	return wait_ms == 0 || !ag_is_due(core, fm_mono_after(core->born, wait_ms));
+}
+
+bool
 ag_is_quiet(const struct ag_core *core)
 {
 	return core->alive == 0 && !core->spawning && fm_is_empty(core->strange);
@@ -129,7 +138,7 @@ ag_core_new(const struct ag_env *env, const struct ag_limits *limits, const char
 
 	core->env = *env;
 	core->limits = *limits;
-	core->now = core->wake = now;
+	core->now = core->wake = core->born = now;
 	FM_COPY(core->node, node);
 	FM_COPY(core->address, address);
 	if (memory) core->memory = *memory;
@@ -167,6 +176,7 @@ ag_on_ask(struct ag_core *core, const struct fm_agent_ask *ask, struct fm_mono n
 
 		if (order < 0) return false;
 		if (order == 0) {
+			core->told = true;
 			step(core);
 			return true;
 		}
@@ -180,7 +190,11 @@ ag_on_ask(struct ag_core *core, const struct fm_agent_ask *ask, struct fm_mono n
 		step(core);
 		return false;
 	}
-	if (is_other) ag_forget_answers(core);
+	core->told = true;
+	if (is_other) {
+		core->again_asked = core->ready && ask->app == FM_APP_GOAL_RUNNING;
+		ag_forget_answers(core);
+	}
 	step(core);
 	return true;
 }

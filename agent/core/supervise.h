@@ -14,6 +14,9 @@
  *  - no start without a look at the database directly before it, and only if the guard allows it:
  *      release on disk == version in the database, or START_MIGRATE asked by the current ask and the
  *      database empty or older, never an older release on a newer database;
+ *  - one that was away starts nothing, and touches nothing on the disk, before the coordinator has said
+ *    in this life what is to run: meanwhile a run may have begun to migrate what still names the old
+ *    version (start_wait_ms bounds that, if somebody wants it bounded);
  *  - a release is switched only while no process is alive;
  *  - a crash while a run holds this node (ask.run != 0) is reported as FAILED, never restarted;
  *    outside a run it is restarted with back-off (1 s doubling to 60 s, jittered; after
@@ -36,6 +39,8 @@ struct ag_limits {
 	int64_t start_poll_ms; /* while starting; default 500 ms; a fifth while silent */
 	int64_t stuck_ms; /* no change of what it says while starting: FAILED; default 15 min */
 	int64_t retry_ms; /* between tries of an act that failed by itself; default 1 s */
+	/* From the core's birth: a start waits so long for a word of the coordinator; 0: until it comes. */
+	int64_t start_wait_ms;
 };
 
 /* What must survive a crash of the agent. Written whole, atomically, before it is acted upon. */

@@ -26,9 +26,12 @@ co_node_says(char *dst, size_t size, const Fermata__NodeStatus *node)
 			(void)fm_append(dst, size, ", silent for %s",
 					co_took(silent, sizeof(silent), node->silent_ms));
 		}
+		if (*node->says) (void)fm_append(dst, size, "; %s", node->says);
 		return dst;
 	}
-	(void)fm_copy(dst, size, *node->failure ? node->failure : node->detail);
+	(void)fm_copy(dst, size, node->says);
+	(void)fm_append(dst, size, "%s%s", *dst ? ": " : "",
+			*node->failure ? node->failure : node->detail);
 	/* While there is nothing more important to be said. */
 	if (strcmp(node->app, "ready") == 0 && node->memory_bytes)
 		(void)fm_append(dst, size, "%suses %" PRIu64 " MiB, %.1f %% of a core",

@@ -130,7 +130,7 @@ cmd_word(struct co_request *r)
 static bool
 leave_out(struct co_request *r)
 {
-	char names[FM_GATES_MAX][FM_NAME_SIZE];
+	char names[CO_WITHOUT_MOST][FM_NAME_SIZE];
 	unsigned count = co_without_of(r->parsed, names);
 	struct fm_err err;
 
@@ -147,7 +147,7 @@ cmd_retry(struct co_request *r)
 	uint64_t seen = co_core_state(r->daemon->core)->run.events;
 
 	if (!leave_out(r)) return;
-	/* A run that only waited for the gate has gone on by itself. */
+	/* A run that only waited for it has gone on by itself. */
 	if (co_parsed_has(r->parsed, "without") &&
 	    co_core_state(r->daemon->core)->run.state != CO_RUN_HALTED)
 		co_follow(r, run_of(r), false, seen);

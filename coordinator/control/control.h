@@ -18,6 +18,10 @@ void co_answer_end(struct co_client *client, Fermata__ExitCode code, const char 
 		   const char *next, uint64_t run);
 
 /* views.c: the cluster and its runs as messages, sent to one operator. */
+/* Was this node left out of the current or last run, and is not yet as it is wanted? */
+bool co_node_is_behind(const struct co_state *state, const struct co_fleet *fleet, unsigned i);
+/* The same in words, for people; "" when it is not. Returns text. */
+const char *co_say_node(const struct co_daemon *daemon, unsigned i, char *text, size_t size);
 void co_view_status(struct co_daemon *daemon, struct co_client *client);
 /* -1: no such run. */
 int co_view_run(struct co_daemon *daemon, struct co_client *client, uint64_t run,
@@ -38,7 +42,7 @@ void co_cmd_bypass(struct co_request *request);
 
 /* orders.c: a row of the table of commands as an order for the core. false: not one that begins
  * a run. */
-/* The gates that --without names. */
+/* The gates and nodes that --without names; at most CO_WITHOUT_MOST. */
 unsigned co_without_of(const struct co_parsed *parsed, char ret[][FM_NAME_SIZE]);
 bool co_order_of(const struct co_parsed *parsed, const char *who, struct co_order *ret);
 

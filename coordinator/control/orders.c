@@ -26,7 +26,7 @@ co_without_of(const struct co_parsed *parsed, char ret[][FM_NAME_SIZE])
 	const char *name = NULL;
 	unsigned count = 0;
 
-	while (count < FM_GATES_MAX && (name = co_parsed_nth(parsed, "without", count)) != NULL)
+	while (count < CO_WITHOUT_MOST && (name = co_parsed_nth(parsed, "without", count)) != NULL)
 		fm_copy(ret[count++], FM_NAME_SIZE, name);
 	return count;
 }

@@ -41,35 +41,71 @@ find(struct findings *f, const char *level, const char *what, const char *next, 
 	f->list[f->count++] = finding;
 }
 
+/* Is a run at work on the nodes? Then they are on their way, and being there is not expected yet. */
+static bool
+run_is_on(const struct co_state *state)
+{
+	return state->run.state != CO_RUN_NONE && state->run.state != CO_RUN_ENDED;
+}
+
+static void
+look_at_application(struct co_daemon *daemon, struct findings *f, unsigned i)
+{
+	const struct co_state *state = co_core_state(daemon->core);
+	const struct fm_agent_report *report = &co_core_fleet(daemon->core)->nodes[i].report;
+	const char *name = daemon->config.nodes[i];
+
+	if (report->app == FM_APP_FAILED || report->app == FM_APP_REFUSED)
+		find(f, "error", name, "", "%s: %s", fm_app_state_name(report->app),
+		     report->failure);
+	else if (state->nodes[i].app == FM_APP_GOAL_RUNNING && report->app != FM_APP_READY)
+		find(f, "warning", name, "", "to be running, and %s: %s",
+		     fm_app_state_name(report->app), report->detail);
+	else
+		find(f, "ok", name, "", "%s, release %s", fm_app_state_name(report->app),
+		     report->current);
+}
+
+/* What is expected of a node is what is wanted of it now, which in a run is not what the cluster was
+ * on. */
+static void
+look_at_release(struct co_daemon *daemon, struct findings *f, unsigned i)
+{
+	const struct co_state *state = co_core_state(daemon->core);
+	const struct co_fleet *fleet = co_core_fleet(daemon->core);
+	const char *current = fleet->nodes[i].report.current;
+	const char *want = state->nodes[i].release, *name = daemon->config.nodes[i];
+
+	if (fm_is_empty(want)) want = state->version;
+	if (fm_is_empty(want) || fm_is_equal(current, want)) return;
+	if (run_is_on(state))
+		find(f, "warning", name, "fermata attach",
+		     "on release %s, and the run has it go to %s", current, want);
+	else if (co_node_is_behind(state, fleet, i))
+		find(f, "warning", name, "fermata status", "on release %s, and on its way to %s",
+		     current, want);
+	else
+		find(f, "error", name, "", "on release %s, the cluster on %s", current, want);
+}
+
 static void
 look_at_nodes(struct co_daemon *daemon, struct findings *f)
 {
 	const struct co_fleet *fleet = co_core_fleet(daemon->core);
-	const struct co_state *state = co_core_state(daemon->core);
 
 	for (unsigned i = 0; i < daemon->config.node_count; i++) {
-		const struct co_node *node = &fleet->nodes[i];
 		const char *name = daemon->config.nodes[i];
+		char says[FM_TEXT_SIZE];
 
-		if (!node->connected) {
+		(void)co_say_node(daemon, i, says, sizeof(says));
+		if (!fleet->nodes[i].connected) {
 			find(f, "error", name, "systemctl status fermata-agent (on that node)",
-			     "its agent is not connected");
+			     "its agent is not connected%s%s", *says ? "; " : "", says);
 			continue;
 		}
-		if (node->report.app == FM_APP_FAILED || node->report.app == FM_APP_REFUSED)
-			find(f, "error", name, "", "%s: %s", fm_app_state_name(node->report.app),
-			     node->report.failure);
-		else if (state->nodes[i].app == FM_APP_GOAL_RUNNING &&
-			 node->report.app != FM_APP_READY)
-			find(f, "warning", name, "", "to be running, and %s",
-			     fm_app_state_name(node->report.app));
-		else
-			find(f, "ok", name, "", "%s, release %s",
-			     fm_app_state_name(node->report.app), node->report.current);
-		if (!fm_is_empty(state->version) &&
-		    !fm_is_equal(node->report.current, state->version))
-			find(f, "error", name, "", "on release %s, the cluster on %s",
-			     node->report.current, state->version);
+		if (*says) find(f, "warning", name, "fermata status", "%s", says);
+		look_at_application(daemon, f, i);
+		look_at_release(daemon, f, i);
 	}
 }
 

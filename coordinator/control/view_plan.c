@@ -84,10 +84,10 @@ drifts(struct co_daemon *daemon, char texts[][FM_TEXT_SIZE], unsigned most)
 }
 
 static bool
-is_left_out(const struct co_order *order, const char *gate)
+is_left_out(const struct co_order *order, const char *name)
 {
 	for (unsigned i = 0; i < order->without_count; i++)
-		if (fm_is_equal(order->without[i], gate)) return true;
+		if (fm_is_equal(order->without[i], name)) return true;
 	return false;
 }
 
@@ -104,9 +104,12 @@ refusals(struct co_daemon *daemon, const struct co_order *order, char texts[][FM
 			  (unsigned long long)run->number, run->procedure,
 			  co_run_state_name(run->state));
 	for (unsigned i = 0; i < daemon->config.node_count; i++)
-		if (!fleet->nodes[i].connected)
-			fm_format(texts[count++], FM_TEXT_SIZE, "%s is not connected",
-				  daemon->config.nodes[i]);
+		if (!fleet->nodes[i].connected && !is_left_out(order, daemon->config.nodes[i]))
+			fm_format(
+				texts[count++], FM_TEXT_SIZE,
+				"%s is not connected; to go on without it, if nothing of the "
+				"application runs there: --without %s",
+				daemon->config.nodes[i], daemon->config.nodes[i]);
 	for (unsigned i = 0; i < daemon->config.gate_count; i++)
 		if (!fleet->gates[i].connected && !is_left_out(order, daemon->config.gates[i]))
 			fm_format(

@@ -219,8 +219,42 @@ silence(bool reported, struct fm_mono heard)
 	return reported ? fm_mono_since(fm_mono_now(), heard) : 0;
 }
 
+bool
+co_node_is_behind(const struct co_state *state, const struct co_fleet *fleet, unsigned i)
+{
+	const struct fm_agent_ask *want = &state->nodes[i];
+	const struct co_node *node = &fleet->nodes[i];
+
+	if (!co_is_without(&state->run, state->node_names[i])) return false;
+	if (!node->connected || !co_node_obeys(node, want->voice)) return true;
+	if (want->app == FM_APP_GOAL_RUNNING) return node->report.app != FM_APP_READY;
+	return !fm_is_empty(want->release) && !fm_is_equal(node->report.current, want->release);
+}
+
+const char *
+co_say_node(const struct co_daemon *daemon, unsigned i, char *text, size_t size)
+{
+	const struct co_state *state = co_core_state(daemon->core);
+	const struct co_fleet *fleet = co_core_fleet(daemon->core);
+	unsigned long long run = state->run.number;
+
+	fm_format(text, size, "%s", "");
+	if (!co_node_is_behind(state, fleet, i)) return text;
+	if (fleet->nodes[i].connected)
+		fm_format(text, size, "catches up, as run %llu went on without it", run);
+	else if (state->run.state == CO_RUN_ENDED)
+		fm_format(text, size,
+			  "run %llu went on without it; it catches up by itself when it is back",
+			  run);
+	else
+		fm_format(text, size,
+			  "the run goes on without it (--without); it catches up by itself when it "
+			  "is back");
+	return text;
+}
+
 static void
-fill_node(struct co_daemon *daemon, unsigned i, Fermata__NodeStatus *msg)
+fill_node(struct co_daemon *daemon, unsigned i, char *says, Fermata__NodeStatus *msg)
 {
 	const struct co_node *node = &co_core_fleet(daemon->core)->nodes[i];
 	const struct fm_agent_ask *want = &co_core_state(daemon->core)->nodes[i];
@@ -243,6 +277,8 @@ fill_node(struct co_daemon *daemon, unsigned i, Fermata__NodeStatus *msg)
 	msg->in_flight = traffic.in_flight;
 	msg->websockets = traffic.websockets;
 	msg->idle = traffic.idle;
+	msg->says = TEXT(co_say_node(daemon, i, says, FM_TEXT_SIZE));
+	msg->without = !fm_is_empty(says);
 	if (daemon->last_words[i] == NULL) return;
 	msg->output = daemon->last_words[i]->lines;
 	msg->n_output = daemon->last_words[i]->n_lines;
@@ -311,6 +347,20 @@ fill_gate(struct co_daemon *daemon, unsigned i, char *says, Fermata__GateStatus 
 	msg->without = is_without(daemon, i);
 }
 
+/* Where the run stands, and what for. */
+static void
+fill_current_step(struct co_daemon *daemon, Fermata__StepStatus *msg)
+{
+	const struct co_step *step = co_core_step(daemon->core);
+
+	fermata__step_status__init(msg);
+	msg->name = TEXT(step->name);
+	msg->says = TEXT(step->says);
+	msg->state = TEXT("running");
+	msg->began_ms = co_core_state(daemon->core)->run.step_ms;
+	msg->waiting_for = TEXT(co_core_waiting(daemon->core));
+}
+
 void
 co_view_status(struct co_daemon *daemon, struct co_client *client)
 {
@@ -318,12 +368,13 @@ co_view_status(struct co_daemon *daemon, struct co_client *client)
 	Fermata__NodeStatus nodes[FM_NODES_MAX], *node_list[FM_NODES_MAX];
 	Fermata__GateStatus gates[FM_GATES_MAX], *gate_list[FM_GATES_MAX];
 	Fermata__ClusterStatus msg = FERMATA__CLUSTER_STATUS__INIT;
-	char says[FM_GATES_MAX][FM_TEXT_SIZE];
+	char says[FM_GATES_MAX][FM_TEXT_SIZE], node_says[FM_NODES_MAX][FM_TEXT_SIZE];
+	Fermata__StepStatus step, *steps[] = { &step };
 	Fermata__RunStatus run;
 	struct co_run_row row;
 
 	for (unsigned i = 0; i < daemon->config.node_count; i++) {
-		fill_node(daemon, i, &nodes[i]);
+		fill_node(daemon, i, node_says[i], &nodes[i]);
 		node_list[i] = &nodes[i];
 	}
 	for (unsigned i = 0; i < daemon->config.gate_count; i++) {
@@ -332,6 +383,11 @@ co_view_status(struct co_daemon *daemon, struct co_client *client)
 	}
 	co_core_row(daemon->core, &row);
 	fill_run(&run, &row);
+	if (co_core_step(daemon->core) != NULL) {
+		fill_current_step(daemon, &step);
+		run.steps = steps;
+		run.n_steps = 1;
+	}
 	msg.cluster = daemon->settings.cluster;
 	msg.database = TEXT(state->version);
 	msg.public_state = TEXT(fm_gate_mode_name(state->gate.mode));

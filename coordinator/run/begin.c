@@ -116,35 +116,62 @@ make_run(struct co_core *core, struct co_state *draft, const struct co_order *or
 }
 
 bool
-co_is_without(const struct co_run *run, const char *gate)
+co_is_without(const struct co_run *run, const char *name)
 {
 	for (unsigned i = 0; i < run->without_count; i++)
-		if (fm_is_equal(run->without[i], gate)) return true;
+		if (fm_is_equal(run->without[i], name)) return true;
 	return false;
+}
+
+static bool
+is_peer(const struct co_config *config, const char *name)
+{
+	for (unsigned i = 0; i < config->gate_count; i++)
+		if (fm_is_equal(config->gates[i], name)) return true;
+	for (unsigned i = 0; i < config->node_count; i++)
+		if (fm_is_equal(config->nodes[i], name)) return true;
+	return false;
+}
+
+static int
+no_such_peer(const struct co_config *config, const char *name, struct fm_err *err)
+{
+	char known[FM_TEXT_SIZE] = "";
+
+	for (unsigned i = 0; i < config->gate_count; i++)
+		FM_APPEND(known, "%s%s", i == 0 ? "" : ", ", config->gates[i]);
+	for (unsigned i = 0; i < config->node_count; i++) FM_APPEND(known, ", %s", config->nodes[i]);
+	return fm_fail(err, FM_ERR_REFUSED, 0,
+		       "there is no gate or node %s in this cluster, only %s; nothing was touched",
+		       name, known);
 }
 
 int
 co_take_without(struct co_core *core, struct co_run *run, unsigned count,
 		const char names[][FM_NAME_SIZE], struct fm_err *err)
 {
-	char known[FM_TEXT_SIZE] = "";
-	bool is_gate = false;
-
-	for (unsigned i = 0; i < core->config.gate_count; i++)
-		FM_APPEND(known, "%s%s", i == 0 ? "" : ", ", core->config.gates[i]);
 	for (unsigned i = 0; i < count; i++) {
-		is_gate = false;
-		for (unsigned k = 0; k < core->config.gate_count; k++)
-			is_gate |= fm_is_equal(core->config.gates[k], names[i]);
-		if (!is_gate)
+		if (!is_peer(&core->config, names[i]))
+			return no_such_peer(&core->config, names[i], err);
+		if (co_is_without(run, names[i])) continue;
+		if (run->without_count == CO_WITHOUT_MOST)
 			return fm_fail(err, FM_ERR_REFUSED, 0,
-				       "there is no gate %s in this cluster, only %s; nothing was "
-				       "touched",
-				       names[i], known);
-		if (!co_is_without(run, names[i]) && run->without_count < FM_GATES_MAX)
-			FM_COPY(run->without[run->without_count++], names[i]);
+				       "no more than %d can be left out of a run; nothing was touched",
+				       CO_WITHOUT_MOST);
+		FM_COPY(run->without[run->without_count++], names[i]);
 	}
 	return 0;
+}
+
+int
+co_check_first(const struct co_state *draft, struct fm_err *err)
+{
+	const struct co_run *run = &draft->run;
+
+	if (draft->node_count == 0 || !co_is_without(run, draft->node_names[run->first])) return 0;
+	return fm_fail(err, FM_ERR_REFUSED, 0,
+		       "%s is the node that goes first in this %s; it cannot be left out",
+		       draft->node_names[run->first], run->procedure);
 }
 
 int
@@ -165,6 +192,7 @@ co_begin(struct co_core *core, const struct co_order *order, struct fm_mono now,
 	if (co_take_without(core, &draft->run, order->without_count, order->without, err) != 0)
 		return -1;
 	if (procedure->prepare(&t, order, err) != 0) return -1;
+	if (co_check_first(draft, err) != 0) return -1;
 	core->procedure = procedure;
 	co_tell_event(core, "begin", "", order->args, 0);
 	co_enter_row(core, draft, procedure->steps);

@@ -65,9 +65,11 @@ int co_advance(struct co_core *core);
 int co_fail(struct co_core *core, const char *why);
 int co_turn_back(struct co_core *core, const char *back, const char *why);
 
-/* begin.c: the names into the run; -1: there is no such gate. */
+/* begin.c: the names into the run; -1: there is no such gate or node. */
 int co_take_without(struct co_core *core, struct co_run *run, unsigned count,
 		    const char names[][FM_NAME_SIZE], struct fm_err *err);
+/* -1: the node that goes first is among them. */
+int co_check_first(const struct co_state *draft, struct fm_err *err);
 
 /* visitors.c: to the draft's ask of the gates; after the row's own asks. */
 void co_tell_visitors(struct co_core *core, struct co_state *draft, const struct co_step *step);

@@ -166,8 +166,9 @@ co_leave_out(struct co_core *core, unsigned count, const char names[][FM_NAME_SI
 	core->now = now;
 	if (draft->run.state == CO_RUN_NONE || draft->run.state == CO_RUN_ENDED)
 		return fm_fail(err, FM_ERR_REFUSED, 0,
-			       "no run is on that could go on without a gate");
+			       "no run is on that could go on without a gate or node");
 	if (co_take_without(core, &draft->run, count, names, err) != 0) return -1;
+	if (co_check_first(draft, err) != 0) return -1;
 	for (unsigned i = 0; i < count; i++) FM_APPEND(text, " %s", names[i]);
 	FM_APPEND(text, ", said %s", fm_is_empty(who) ? "a person" : who);
 	co_tell_event(core, "note", draft->run.step, text, 0);

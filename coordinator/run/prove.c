@@ -52,6 +52,29 @@ is_about_node(const struct co_step *step, const struct co_run *run, unsigned i)
 	return (step->scope & (i == run->first ? CO_FIRST : CO_OTHERS)) != 0;
 }
 
+/* A node that is left out is waited for in one case: it is there, and what it is to end may live. Another
+ * release would be started beside it (I1). */
+static enum co_verdict
+prove_left_out(const struct co_turn *t, unsigned i)
+{
+	const struct co_node *node = &t->fleet->nodes[i];
+	const struct fm_agent_ask *want = &t->state->nodes[i];
+
+	if (!node->connected || want->app != FM_APP_GOAL_STOPPED) return CO_DONE;
+	if (co_node_obeys(node, want->voice) && node->report.pids == 0) return CO_DONE;
+	fm_format(t->why, FM_TEXT_SIZE, "%s, which is left out and is back, to end what runs on it",
+		  t->state->node_names[i]);
+	return CO_WAIT;
+}
+
+static enum co_verdict
+prove_node(const struct co_turn *t, const struct co_step *step, unsigned i)
+{
+	if (co_is_without(&t->state->run, t->state->node_names[i])) return prove_left_out(t, i);
+	if (!is_about_node(step, &t->state->run, i)) return CO_DONE;
+	return step->done(t, (struct co_who){ CO_FIRST, i });
+}
+
 /* Folds one verdict in: failed beats waiting beats done. The first text of the stronger stays. */
 static void
 fold(enum co_verdict *sum, enum co_verdict one, char *text, const char *why)
@@ -77,8 +100,7 @@ co_prove(struct co_core *core)
 	for (unsigned i = 0; (step->scope & CO_GATES) != 0 && i < core->config.gate_count; i++)
 		fold(&sum, step->done(&t, (struct co_who){ CO_GATES, i }), text, why);
 	for (unsigned i = 0; i < core->state.node_count; i++)
-		if (is_about_node(step, &core->state.run, i))
-			fold(&sum, step->done(&t, (struct co_who){ CO_FIRST, i }), text, why);
+		fold(&sum, prove_node(&t, step, i), text, why);
 	FM_COPY(core->waiting, text);
 	return sum;
 }

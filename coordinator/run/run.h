@@ -47,8 +47,8 @@ struct co_order {
 	char to[FM_VERSION_SIZE];
 	char keep[FM_NAME_SIZE];
 	bool yes, no_backup, page;
-	unsigned without_count; /* gates that are away and not waited for */
-	char without[FM_GATES_MAX][FM_NAME_SIZE];
+	unsigned without_count; /* gates and nodes to leave out */
+	char without[CO_WITHOUT_MOST][FM_NAME_SIZE];
 	char message[FM_TEXT_SIZE]; /* for visitors */
 	int64_t back_at;	    /* unix seconds; 0: not known */
 	int64_t max_downtime_ms;    /* 0: no limit */
@@ -82,7 +82,7 @@ void co_core_free(struct co_core *core);
 /* A person's word. 0, or -1: refused; the text says what is true now. */
 int co_begin(struct co_core *core, const struct co_order *order, struct fm_mono now,
 	     struct fm_err *err);
-/* Leaves gates out of the run that is on, from here on. */
+/* Leaves gates or nodes out of the run that is on, from here on. */
 int co_leave_out(struct co_core *core, unsigned count, const char names[][FM_NAME_SIZE],
 		 const char *who, struct fm_mono now, struct fm_err *err);
 int co_operate(struct co_core *core, enum co_verb verb, const char *who, struct fm_mono now,

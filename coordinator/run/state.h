@@ -40,6 +40,8 @@ enum co_end { CO_ENDS(X) };
 const char *co_run_state_name(enum co_run_state state);
 const char *co_end_name(enum co_end end);
 
+#define CO_WITHOUT_MOST 16 /* gates and nodes that one run may leave out */
+
 /* What a person has said to the run; each is forgotten when it has been obeyed. */
 struct co_words {
 	bool approved, rejected, ended, pause, abort;
@@ -68,8 +70,8 @@ struct co_run {
 	char restore_point[FM_NAME_SIZE]; /* taken by this run, or to be restored by it */
 	char storage_node[FM_NAME_SIZE];  /* whose agent holds its storage */
 	bool verified;			  /* the restore point was proved */
-	unsigned without_count;		  /* gates that are not waited for while they are away */
-	char without[FM_GATES_MAX][FM_NAME_SIZE];
+	unsigned without_count;		  /* gates and nodes that are left out (--without) */
+	char without[CO_WITHOUT_MOST][FM_NAME_SIZE];
 	char who[FM_NAME_SIZE];
 	char args[CO_ARGS_SIZE];
 	char why[FM_TEXT_SIZE];					   /* what failed first */
@@ -99,8 +101,10 @@ struct co_state {
 	struct fm_agent_ask nodes[FM_NODES_MAX]; /* last: a copy ends with the last node in use */
 };
 
-/* Is this gate left out of the run (--without)? */
-bool co_is_without(const struct co_run *run, const char *gate);
+/* Is this gate or node left out of the run (--without)? A gate is not waited for while it is away. A node
+ * is asked like the others, and not waited for at all, but for one thing: while it is there, that
+ * what it is to end has ended. So it catches up by itself, and can fail nothing. */
+bool co_is_without(const struct co_run *run, const char *name);
 
 /* Bytes of a state that are in use. */
 size_t co_state_size(const struct co_state *state);

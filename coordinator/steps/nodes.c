@@ -38,7 +38,10 @@ co_ask_stop(struct co_turn *t, struct co_who who)
 void
 co_ask_switch(struct co_turn *t, struct co_who who)
 {
-	FM_COPY(want(t, who)->release, t->state->run.to);
+	struct fm_agent_ask *w = want(t, who);
+
+	FM_COPY(w->release, t->state->run.to);
+	FM_COPY(w->fetch, t->state->run.to);
 }
 
 void
@@ -47,7 +50,7 @@ co_ask_switch_back(struct co_turn *t, struct co_who who)
 	struct fm_agent_ask *w = want(t, who);
 
 	FM_COPY(w->release, t->state->run.from);
-	w->fetch[0] = '\0';
+	FM_COPY(w->fetch, t->state->run.from);
 }
 
 static void
@@ -108,10 +111,26 @@ co_ask_sweep(struct co_turn *t, struct co_who who)
 {
 	struct fm_agent_ask *w = want(t, who);
 
-	w->fetch[0] = '\0';
 	w->keep_count = 0;
 	FM_COPY(w->keep[w->keep_count++], t->state->run.to);
 	if (!fm_is_empty(t->state->run.from)) FM_COPY(w->keep[w->keep_count++], t->state->run.from);
+}
+
+enum co_verdict
+co_say_node_away(const struct co_turn *t, unsigned node, const char *command)
+{
+	const char *name = co_node_name(t, node);
+
+	if (fm_is_equal(command, "retry") && node == t->state->run.first)
+		return co_say(t, CO_WAIT,
+			      "%s, which is not connected. Bring it back (on its host: systemctl "
+			      "status fermata-agent); it goes first and cannot be left out",
+			      name);
+	return co_say(t, CO_WAIT,
+		      "%s, which is not connected. Bring it back (on its host: systemctl status "
+		      "fermata-agent); or, if nothing of the application runs there, type: fermata "
+		      "%s --without %s",
+		      name, command, name);
 }
 
 /* Connected, and obeying what is wanted of it now; else what is waited for. */
@@ -121,7 +140,7 @@ is_with_us(const struct co_turn *t, struct co_who who)
 	const struct co_node *node = &t->fleet->nodes[who.i];
 
 	if (!node->connected)
-		return co_say(t, CO_WAIT, "%s is not connected", co_node_name(t, who.i));
+		return co_say_node_away(t, who.i, "retry");
 	if (!co_node_obeys(node, t->state->nodes[who.i].voice))
 		return co_say(t, CO_WAIT, "%s to take the order", co_node_name(t, who.i));
 	return CO_DONE;

@@ -13,14 +13,24 @@ find_node(const struct co_turn *t, const char *name)
 	return -1;
 }
 
+/* The first of the settings that is not left out. */
+static unsigned
+first_node(const struct co_turn *t)
+{
+	for (unsigned i = 0; i < t->state->node_count; i++)
+		if (!co_is_without(&t->state->run, co_node_name(t, i))) return i;
+	return 0;
+}
+
 /* The release that the cluster is on: as journalled, else as the first node says. */
 static const char *
 release_of_cluster(const struct co_turn *t)
 {
-	const struct fm_agent_report *report = &t->fleet->nodes[0].report;
+	const struct co_node *node = &t->fleet->nodes[t->state->run.first];
+	const struct fm_agent_report *report = &node->report;
 
 	if (!fm_is_empty(t->state->version)) return t->state->version;
-	if (!t->fleet->nodes[0].reported) return "";
+	if (!node->reported) return "";
 	if (!fm_is_empty(report->current)) return report->current;
 	return report->release_count == 1 ? report->releases[0] : "";
 }
@@ -32,6 +42,7 @@ co_prepare(struct co_turn *t, const struct co_order *order, struct fm_err *err)
 
 	(void)order;
 	(void)err;
+	run->first = first_node(t);
 	FM_COPY(run->to, release_of_cluster(t));
 	FM_COPY(run->from, run->to);
 	run->installed = true;
@@ -43,13 +54,14 @@ co_prepare_startup(struct co_turn *t, const struct co_order *order, struct fm_er
 {
 	struct co_run *run = &t->state->run;
 
+	run->first = first_node(t);
 	FM_COPY(run->to, fm_is_empty(order->to) ? release_of_cluster(t) : order->to);
 	FM_COPY(run->from, run->to);
 	if (!fm_is_empty(run->to)) return 0;
 	return fm_fail(err, FM_ERR_REFUSED, 0,
 		       "which release to start is not known: %s has not reported one; name it "
 		       "with --to VERSION",
-		       co_node_name(t, 0));
+		       co_node_name(t, run->first));
 }
 
 int
@@ -58,6 +70,7 @@ co_prepare_upgrade(struct co_turn *t, const struct co_order *request, struct fm_
 	struct co_run *run = &t->state->run;
 	int order = 0;
 
+	run->first = first_node(t);
 	FM_COPY(run->to, request->to);
 	FM_COPY(run->from, release_of_cluster(t));
 	run->installed = true;
@@ -98,11 +111,12 @@ co_prepare_rollback(struct co_turn *t, const struct co_order *order, struct fm_e
 int
 co_prepare_maintenance(struct co_turn *t, const struct co_order *order, struct fm_err *err)
 {
-	int node = fm_is_empty(order->keep) ? 0 : find_node(t, order->keep);
+	int node = fm_is_empty(order->keep) ? (int)first_node(t) : find_node(t, order->keep);
 
 	if (node < 0)
 		return fm_fail(err, FM_ERR_REFUSED, 0, "there is no node %s in this cluster",
 			       order->keep);
+	if (co_prepare(t, order, err) != 0) return -1;
 	t->state->run.first = (unsigned)node;
-	return co_prepare(t, order, err);
+	return 0;
 }

@@ -57,6 +57,8 @@ enum co_verdict co_say(const struct co_turn *t, enum co_verdict verdict, const c
 	__attribute__((format(printf, 3, 4)));
 /* What is said of a gate that is not connected: how to go on with this command. Returns CO_WAIT. */
 enum co_verdict co_say_gate_away(const struct co_turn *t, unsigned gate, const char *command);
+/* The same of a node that is not connected. */
+enum co_verdict co_say_node_away(const struct co_turn *t, unsigned node, const char *command);
 /* A new try of a start, or of a restore, has a number that no earlier one had. */
 uint64_t co_serial_of(const struct co_run *run);
 const char *co_node_name(const struct co_turn *t, unsigned node);

@@ -64,7 +64,7 @@ co_state_pack(const struct co_state *state, size_t *ret_size)
 	Fermata__StateRun run;
 	Fermata__StateWayBack back;
 	ProtobufCBinaryData nodes[FM_NODES_MAX];
-	char *names[FM_NODES_MAX], *without[FM_GATES_MAX];
+	char *names[FM_NODES_MAX], *without[CO_WITHOUT_MOST];
 	uint8_t *bytes = NULL;
 
 	fill_run(&run, &state->run);
@@ -100,8 +100,8 @@ read_run(const Fermata__StateRun *msg, struct co_run *run, struct fm_err *err)
 {
 	int state = -1, end = -1;
 
-	if (msg->n_without > FM_GATES_MAX)
-		return fm_fail(err, FM_ERR_IO, 0, "%zu gates left out", msg->n_without);
+	if (msg->n_without > CO_WITHOUT_MOST)
+		return fm_fail(err, FM_ERR_IO, 0, "%zu gates and nodes left out", msg->n_without);
 	run->without_count = (unsigned)msg->n_without;
 	for (unsigned i = 0; i < run->without_count; i++) FM_COPY(run->without[i], msg->without[i]);
 #define X(field) run->field = msg->field;

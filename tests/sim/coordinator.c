@@ -221,6 +221,20 @@ sim_co_event(struct sim_world *w, const struct sim_event *event)
 		co_on_gate_report(w->core, event->who, 0, event->data, now_of(w));
 }
 
+void
+sim_leave_out(struct sim_world *w)
+{
+	unsigned i = w->leave_out - 1;
+
+	if (w->leave_out == 0 || w->now >= w->nodes[i].away_until) return;
+	if (co_leave_out(w->core, 1, (const char(*)[FM_NAME_SIZE]) & w->config.nodes[i], "sim",
+			 now_of(w), NULL) == 0)
+		w->leave_out = 0;
+	else if (w->state.run.state != CO_RUN_ENDED) /* not begun yet, or the journal refuses */
+		sim_later(w, 5000,
+			  (struct sim_event){ .kind = SIM_EV_PERSON, .value = SIM_SAYS_WITHOUT });
+}
+
 /* The person at the CLI: approves, ends what is held, resumes what is paused, and where the run halts
  * tries again twice, then rolls back, then gives up. */
 void

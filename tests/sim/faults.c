@@ -73,6 +73,20 @@ fire_process(struct sim_world *w, const struct sim_fault *f)
 		n->dead = true;
 		event_in(w, 0, SIM_EV_APP, n->index, 2);
 		return;
+	case SIM_HOST_DEAD:
+		n->dead = true;
+		n->away_until = w->now + lasts;
+		event_in(w, 0, SIM_EV_APP, n->index, 2);
+		w->leave_out = n->index + 1;
+		event_in(w, 20000, SIM_EV_PERSON, 0, SIM_SAYS_WITHOUT);
+		return;
+	case SIM_HOST_BACK:
+		n = &w->nodes[SIM_NODES - 1];
+		if (!w->plan.without_node || n->core != NULL) return;
+		n->link = false;
+		event_in(w, 0, SIM_EV_NODE_START, n->index, 2);
+		event_in(w, lasts, SIM_EV_LINK, n->index, 0);
+		return;
 	case SIM_APP_DIES:
 		event_in(w, 0, SIM_EV_APP, n->index, 2);
 		return;

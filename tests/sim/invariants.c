@@ -193,6 +193,10 @@ was_hurt(const struct sim_world *w, unsigned node)
 	for (unsigned i = 0; i < w->plan.fault_count; i++) {
 		const struct sim_fault *f = &w->plan.faults[i];
 
+		/* A dead host that is back has caught up by itself. */
+		if (f->kind == SIM_HOST_DEAD && w->plan.fault_count == 1 &&
+		    w->nodes[node].away_until == 0)
+			continue;
 		if (sim_fault_targets(f->kind) == SIM_NODES && f->target % SIM_NODES == node)
 			return true;
 		if (f->kind == SIM_DB_AWAY) return true;
@@ -253,7 +257,8 @@ must_heal(const struct sim_world *w)
 	enum sim_fault_kind kind = w->plan.fault_count == 0 ? SIM_LOSE_ASK : w->plan.faults[0].kind;
 
 	return w->plan.fault_count <= 1 && !w->plan.no_backup && kind != SIM_CUT_LONG &&
-	       kind != SIM_GATE_CUT_LONG && kind != SIM_WONT_DIE && kind != SIM_DB_MOVES;
+	       kind != SIM_GATE_CUT_LONG && kind != SIM_WONT_DIE && kind != SIM_DB_MOVES &&
+	       kind != SIM_HOST_DEAD;
 }
 
 /* What is said again, or read back, costs time and nothing else. */
@@ -264,6 +269,7 @@ must_not_matter(const struct sim_world *w)
 		SIM_CO_CRASH,	 SIM_CO_CRASH_AFTER,  SIM_LOSE_ASK,
 		SIM_DOUBLE_ASK,	 SIM_GATE_LOSE_ASK,   SIM_GATE_DOUBLE_ASK,
 		SIM_LOSE_REPORT, SIM_JOURNAL_REFUSES, SIM_GATE_BACK,
+		SIM_HOST_BACK,
 	};
 
 	if (w->plan.fault_count == 0) return true;

@@ -201,7 +201,7 @@ tick(struct sim_world *w, struct sim_node *n)
 void
 sim_node_start(struct sim_world *w, unsigned i)
 {
-	static const struct ag_limits limits = { 15000, 10000, 1000, 500, 900000, 1000 };
+	static const struct ag_limits limits = { 15000, 10000, 1000, 500, 900000, 1000, 0 };
 	struct sim_node *n = &w->nodes[i];
 
 	n->life++;
@@ -335,7 +335,11 @@ sim_node_event(struct sim_world *w, const struct sim_event *event)
 	struct sim_node *n = &w->nodes[event->who];
 
 	if (event->kind == SIM_EV_NODE_START) {
-		if (n->core == NULL && event->life == n->life) sim_node_start(w, event->who);
+		bool is_back = event->value == 2 && w->now < n->away_until;
+
+		if (is_back) n->away_until = 0;
+		if (n->core == NULL && (is_back || event->life == n->life))
+			sim_node_start(w, event->who);
 		return;
 	}
 	if (event->kind == SIM_EV_LINK) {

@@ -29,10 +29,13 @@ static const struct variant {
 	{ "upgrade-approve", { .procedure = "upgrade", .approve = true } },
 	{ "upgrade-no-backup", { .procedure = "upgrade", .no_backup = true } },
 	{ "upgrade-without", { .procedure = "upgrade", .without = true } },
+	{ "upgrade-without-node", { .procedure = "upgrade", .without_node = true } },
 	{ "rollback", { .procedure = "rollback" } },
+	{ "rollback-without-node", { .procedure = "rollback", .without_node = true } },
 	{ "maintenance", { .procedure = "maintenance" } },
 	{ "maintenance-page", { .procedure = "maintenance", .page = true } },
 	{ "restart", { .procedure = "restart" } },
+	{ "restart-without-node", { .procedure = "restart", .without_node = true } },
 	{ "stop", { .procedure = "stop" } },
 	{ "stop-without", { .procedure = "stop", .without = true } },
 	{ "page-on", { .procedure = "page on" } },
@@ -206,12 +209,12 @@ print_tally(const struct sim_tally tally[VARIANTS])
 {
 	struct sim_tally sum = { .runs = 0 };
 
-	printf("%-18s %8s %8s %8s %8s %8s %8s %8s %8s %8s\n", "", "runs", "done", "refused", "back",
+	printf("%-22s %8s %8s %8s %8s %8s %8s %8s %8s %8s\n", "", "runs", "done", "refused", "back",
 	       "loss", "stopped", "operator", "stuck", "broken");
 	for (unsigned v = 0; v <= VARIANTS; v++) {
 		const struct sim_tally *t = v < VARIANTS ? &tally[v] : &sum;
 
-		printf("%-18s %8llu %8llu %8llu %8llu %8llu %8llu %8llu %8llu %8llu\n",
+		printf("%-22s %8llu %8llu %8llu %8llu %8llu %8llu %8llu %8llu %8llu\n",
 		       v < VARIANTS ? variants[v].name : "all", (unsigned long long)t->runs,
 		       (unsigned long long)t->done, (unsigned long long)t->refused,
 		       (unsigned long long)t->rolled_back, (unsigned long long)t->with_loss,

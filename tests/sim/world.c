@@ -108,6 +108,10 @@ set_up(struct sim_world *w, const struct sim_plan *plan)
 		stand_up(w, &served);
 	w->gates[SIM_GATES - 1].dead = plan->without;
 	w->gates[SIM_GATES - 1].link = !plan->without;
+	if (plan->without_node) {
+		w->nodes[SIM_NODES - 1].away_until = LONGEST_MS;
+		w->nodes[SIM_NODES - 1].app.phase = SIM_DEAD;
+	}
 }
 
 static void
@@ -121,8 +125,10 @@ begin(struct sim_world *w)
 	FM_COPY(order.procedure, w->plan.procedure);
 	FM_COPY(order.to, fm_is_equal(w->plan.procedure, "upgrade") ? SIM_NEW : "");
 	FM_COPY(order.args, w->plan.procedure);
-	order.without_count = w->plan.without ? 1 : 0;
-	FM_COPY(order.without[0], w->config.gates[SIM_GATES - 1]);
+	if (w->plan.without)
+		FM_COPY(order.without[order.without_count++], w->config.gates[SIM_GATES - 1]);
+	if (w->plan.without_node)
+		FM_COPY(order.without[order.without_count++], w->config.nodes[SIM_NODES - 1]);
 	if (w->core == NULL || w->state.last_run >= w->run) return;
 	(void)co_begin(w->core, &order, (struct fm_mono){ w->now }, NULL);
 }
@@ -135,7 +141,9 @@ person(struct sim_world *w, const struct sim_event *event)
 		sim_later(w, 1000, *event);
 		return;
 	}
-	if (event->value != 0)
+	if (event->value == SIM_SAYS_WITHOUT)
+		sim_leave_out(w);
+	else if (event->value != 0)
 		(void)co_operate(w->core, (enum co_verb)(event->value - 1), "sim",
 				 (struct fm_mono){ w->now }, NULL);
 	else
@@ -214,7 +222,8 @@ bury(struct sim_world *w)
 		int64_t in = sim_fault_lasts(SIM_AGENT_CRASH);
 
 		if (!n->dead || n->core == NULL) continue;
-		for (unsigned k = 0; k < w->plan.fault_count; k++)
+		if (n->away_until > w->now) in = n->away_until - w->now;
+		for (unsigned k = 0; n->away_until <= w->now && k < w->plan.fault_count; k++)
 			if (w->plan.faults[k].kind == SIM_HOST_REBOOT && w->plan.faults[k].fired)
 				in = sim_fault_lasts(SIM_HOST_REBOOT);
 		sim_node_bury(w, i);
@@ -260,6 +269,17 @@ settle_ms(const struct sim_world *w)
 	return w->plan.fault_count == 0 ? SETTLE_MS : SETTLE_HURT_MS;
 }
 
+/* Hosts that are dead come back, and catch up, after the run. */
+static void
+raise_dead(struct sim_world *w)
+{
+	for (unsigned i = 0; i < SIM_NODES; i++)
+		if (w->nodes[i].away_until > w->now)
+			sim_later(w, 1000,
+				  (struct sim_event){
+					  .kind = SIM_EV_NODE_START, .who = i, .value = 2 });
+}
+
 /* Until the run is over and the dust has settled. False: it never was over. */
 static bool
 loop(struct sim_world *w, struct sim_tally *tally)
@@ -284,7 +304,9 @@ loop(struct sim_world *w, struct sim_tally *tally)
 		sim_check(w);
 		look_around(w);
 		tally->events++;
-		if (is_over(w) && until == LONGEST_MS) until = w->now + settle_ms(w);
+		if (!is_over(w) || until != LONGEST_MS) continue;
+		raise_dead(w);
+		until = w->now + settle_ms(w);
 	}
 	return is_over(w);
 }
@@ -328,7 +350,10 @@ run_once(struct sim_world *w, const struct sim_plan *plan, struct sim_tally *tal
 	w->before = w->db;
 	w->run = w->state.last_run + 1;
 	sim_co_start(w);
-	for (unsigned i = 0; i < SIM_NODES; i++) sim_node_start(w, i);
+	for (unsigned i = 0; i < SIM_NODES; i++)
+		sim_later(w, w->nodes[i].away_until,
+			  (struct sim_event){
+				  .kind = SIM_EV_NODE_START, .who = i, .life = w->nodes[i].life });
 	sim_later(w, 500, (struct sim_event){ .kind = SIM_EV_VISITORS });
 	over = loop(w, tally);
 	if (w->violation[0] == '\0' && !over) sim_violate(w, "stuck: the run never ends");

@@ -33,6 +33,8 @@
 	X(AGENT_CRASH, SIM_NODES, 400)                                                  \
 	X(AGENT_CRASH_AFTER, SIM_NODES, 400)                                            \
 	X(HOST_REBOOT, SIM_NODES, 20000)                                                \
+	X(HOST_DEAD, SIM_NODES, 5000000) /* back long after the run; a person leaves it out */ \
+	X(HOST_BACK, 1, 6000)		 /* the one that was dead before; its network later */ \
 	X(APP_DIES, SIM_NODES, 0)                                                       \
 	X(CUT_SHORT, SIM_NODES, 5000)                                                   \
 	X(CUT_LONG, SIM_NODES, 4000000)                                                 \
@@ -70,6 +72,8 @@
 enum sim_fault_kind { SIM_FAULT_KINDS(X) SIM_FAULT_COUNT };
 #undef X
 
+#define SIM_SAYS_WITHOUT 1000 /* value of SIM_EV_PERSON */
+
 const char *sim_fault_name(enum sim_fault_kind kind);
 unsigned sim_fault_targets(enum sim_fault_kind kind);
 int64_t sim_fault_lasts(enum sim_fault_kind kind);
@@ -86,7 +90,8 @@ struct sim_fault {
 struct sim_plan {
 	const char *procedure;
 	bool open_first, no_backup, approve, page;
-	bool without; /* the second gate is away, and left out */
+	bool without;	   /* the second gate is away, and left out */
+	bool without_node; /* the last node's host is dead, and left out */
 	bool empty;   /* startup on an empty database; else the cluster serves */
 	unsigned fault_count;
 	struct sim_fault faults[SIM_FAULTS];
@@ -120,6 +125,7 @@ struct sim_node {
 	struct sim_world *world;
 	unsigned index, life;
 	bool dead; /* the agent crashed inside the present event */
+	int64_t away_until; /* its host is dead */
 	bool link; /* the network */
 	bool up;   /* connected, as both sides see it */
 	bool lose_ask, late_ask, double_ask, lose_report, late_report;
@@ -202,6 +208,7 @@ struct sim_world {
 	uint64_t run;
 	unsigned retries, halts;
 	bool person_busy;
+	unsigned leave_out; /* a node that a person is about to leave out, plus one */
 
 	char violation[400];
 	bool verbose;
@@ -266,6 +273,8 @@ void sim_co_start(struct sim_world *world);
 void sim_co_bury(struct sim_world *world);
 void sim_co_event(struct sim_world *world, const struct sim_event *event);
 void sim_person(struct sim_world *world);
+/* A person sees that a host is dead, and has the run that is on go on without it, if it may. */
+void sim_leave_out(struct sim_world *world);
 
 void sim_node_setup(struct sim_world *world, unsigned i); /* nodes.c */
 void sim_node_start(struct sim_world *world, unsigned i);

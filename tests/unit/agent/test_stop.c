@@ -310,6 +310,8 @@ test_restore_link_start(void **state)
 	assert_int_equal(w->looks, 1);
 	made_up_restart(w, 0);
 	assert_int_equal(w->said.restored_serial, 3);
+	assert_int_equal(w->jobs, 2);
+	made_up_say(w, &ask);
 	assert_int_equal(w->job, AG_JOB_LINK); /* the made-up disk still says 2.2.15 */
 	assert_int_equal(w->jobs, 3);
 }
