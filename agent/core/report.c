@@ -71,7 +71,8 @@ say_facts(const struct ag_core *core, struct fm_agent_report *report)
 static bool
 waits_for_answers(struct ag_core *core, const struct ag_rule *rule)
 {
-	bool unheard = !core->health_known, compares = core->health == AG_HEALTH_OK && core->looking;
+	bool unheard = !core->health_known,
+	     compares = core->health == AG_HEALTH_OK && core->looking;
 
 	if (rule->state != FM_APP_STARTING || core->alive == 0 || !(unheard || compares))
 		core->again_asked = false;

@@ -105,11 +105,10 @@ refusals(struct co_daemon *daemon, const struct co_order *order, char texts[][FM
 			  co_run_state_name(run->state));
 	for (unsigned i = 0; i < daemon->config.node_count; i++)
 		if (!fleet->nodes[i].connected && !is_left_out(order, daemon->config.nodes[i]))
-			fm_format(
-				texts[count++], FM_TEXT_SIZE,
-				"%s is not connected; to go on without it, if nothing of the "
-				"application runs there: --without %s",
-				daemon->config.nodes[i], daemon->config.nodes[i]);
+			fm_format(texts[count++], FM_TEXT_SIZE,
+				  "%s is not connected; to go on without it, if nothing of the "
+				  "application runs there: --without %s",
+				  daemon->config.nodes[i], daemon->config.nodes[i]);
 	for (unsigned i = 0; i < daemon->config.gate_count; i++)
 		if (!fleet->gates[i].connected && !is_left_out(order, daemon->config.gates[i]))
 			fm_format(

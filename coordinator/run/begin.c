@@ -140,7 +140,8 @@ no_such_peer(const struct co_config *config, const char *name, struct fm_err *er
 
 	for (unsigned i = 0; i < config->gate_count; i++)
 		FM_APPEND(known, "%s%s", i == 0 ? "" : ", ", config->gates[i]);
-	for (unsigned i = 0; i < config->node_count; i++) FM_APPEND(known, ", %s", config->nodes[i]);
+	for (unsigned i = 0; i < config->node_count; i++)
+		FM_APPEND(known, ", %s", config->nodes[i]);
 	return fm_fail(err, FM_ERR_REFUSED, 0,
 		       "there is no gate or node %s in this cluster, only %s; nothing was touched",
 		       name, known);
@@ -155,9 +156,10 @@ co_take_without(struct co_core *core, struct co_run *run, unsigned count,
 			return no_such_peer(&core->config, names[i], err);
 		if (co_is_without(run, names[i])) continue;
 		if (run->without_count == CO_WITHOUT_MOST)
-			return fm_fail(err, FM_ERR_REFUSED, 0,
-				       "no more than %d can be left out of a run; nothing was touched",
-				       CO_WITHOUT_MOST);
+			return fm_fail(
+				err, FM_ERR_REFUSED, 0,
+				"no more than %d can be left out of a run; nothing was touched",
+				CO_WITHOUT_MOST);
 		FM_COPY(run->without[run->without_count++], names[i]);
 	}
 	return 0;

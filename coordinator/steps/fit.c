@@ -56,8 +56,7 @@ co_is_fit(const struct co_turn *t, struct co_who who)
 
 	if (who.kind == CO_STORE) return CO_DONE;
 	if (who.kind == CO_GATES) return gate_is_fit(t, who.i);
-	if (!node->connected)
-		return co_say_node_away(t, who.i, t->state->run.args);
+	if (!node->connected) return co_say_node_away(t, who.i, t->state->run.args);
 	if (!co_node_obeys(node, t->state->nodes[who.i].voice))
 		return co_say(t, CO_WAIT, "%s to answer", co_node_name(t, who.i));
 	if (node->report.app == FM_APP_UNKNOWN)

@@ -139,8 +139,7 @@ is_with_us(const struct co_turn *t, struct co_who who)
 {
 	const struct co_node *node = &t->fleet->nodes[who.i];
 
-	if (!node->connected)
-		return co_say_node_away(t, who.i, "retry");
+	if (!node->connected) return co_say_node_away(t, who.i, "retry");
 	if (!co_node_obeys(node, t->state->nodes[who.i].voice))
 		return co_say(t, CO_WAIT, "%s to take the order", co_node_name(t, who.i));
 	return CO_DONE;

@@ -266,10 +266,9 @@ static bool
 must_not_matter(const struct sim_world *w)
 {
 	static const enum sim_fault_kind kinds[] = {
-		SIM_CO_CRASH,	 SIM_CO_CRASH_AFTER,  SIM_LOSE_ASK,
-		SIM_DOUBLE_ASK,	 SIM_GATE_LOSE_ASK,   SIM_GATE_DOUBLE_ASK,
-		SIM_LOSE_REPORT, SIM_JOURNAL_REFUSES, SIM_GATE_BACK,
-		SIM_HOST_BACK,
+		SIM_CO_CRASH,	   SIM_CO_CRASH_AFTER,	SIM_LOSE_ASK,	 SIM_DOUBLE_ASK,
+		SIM_GATE_LOSE_ASK, SIM_GATE_DOUBLE_ASK, SIM_LOSE_REPORT, SIM_JOURNAL_REFUSES,
+		SIM_GATE_BACK,	   SIM_HOST_BACK,
 	};
 
 	if (w->plan.fault_count == 0) return true;

@@ -24,48 +24,48 @@
 #define SIM_OLDEST "2.2.14"
 
 /* Every fault that the world knows; X(name, about a node or gate, lasts ms). */
-#define SIM_FAULT_KINDS(X)                                                              \
-	X(CO_CRASH, 1, 300) /* before the effect */                                     \
-	X(CO_CRASH_AFTER, 1, 300)                                                       \
-	X(CO_CRASH_LONG, 1, 90000)                                                      \
-	X(JOURNAL_REFUSES, 1, 1)                                                        \
-	X(JOURNAL_REFUSES_LONG, 1, 8000)                                                \
-	X(AGENT_CRASH, SIM_NODES, 400)                                                  \
-	X(AGENT_CRASH_AFTER, SIM_NODES, 400)                                            \
-	X(HOST_REBOOT, SIM_NODES, 20000)                                                \
+#define SIM_FAULT_KINDS(X)                                                                     \
+	X(CO_CRASH, 1, 300) /* before the effect */                                            \
+	X(CO_CRASH_AFTER, 1, 300)                                                              \
+	X(CO_CRASH_LONG, 1, 90000)                                                             \
+	X(JOURNAL_REFUSES, 1, 1)                                                               \
+	X(JOURNAL_REFUSES_LONG, 1, 8000)                                                       \
+	X(AGENT_CRASH, SIM_NODES, 400)                                                         \
+	X(AGENT_CRASH_AFTER, SIM_NODES, 400)                                                   \
+	X(HOST_REBOOT, SIM_NODES, 20000)                                                       \
 	X(HOST_DEAD, SIM_NODES, 5000000) /* back long after the run; a person leaves it out */ \
 	X(HOST_BACK, 1, 6000)		 /* the one that was dead before; its network later */ \
-	X(APP_DIES, SIM_NODES, 0)                                                       \
-	X(CUT_SHORT, SIM_NODES, 5000)                                                   \
-	X(CUT_LONG, SIM_NODES, 4000000)                                                 \
-	X(LOSE_ASK, SIM_NODES, 0)                                                       \
-	X(LATE_ASK, SIM_NODES, 30000)                                                   \
-	X(DOUBLE_ASK, SIM_NODES, 25000)                                                 \
-	X(LOSE_REPORT, SIM_NODES, 0)                                                    \
-	X(LATE_REPORT, SIM_NODES, 15000)                                                \
-	X(GATE_RESTART, SIM_GATES, 2000)                                                \
-	X(GATE_CUT_SHORT, SIM_GATES, 5000)                                              \
-	X(GATE_CUT_LONG, SIM_GATES, 4000000)                                            \
-	X(GATE_DOUBLE_ASK, SIM_GATES, 25000)                                            \
-	X(GATE_LOSE_ASK, SIM_GATES, 0)                                                  \
-	X(GATE_BACK, 1, 0) /* the one that was away from the beginning */               \
-	X(GATE_CLOSED_BY_HAND, SIM_GATES, 8000)                                         \
-	X(JOB_FAILS, 1, 0)                                                              \
-	X(JOB_FAILS_AFTER, 1, 0) /* carried out, and told as failed */                  \
-	X(JOB_HANGS, 1, 0)                                                              \
-	X(DUMP_IS_BAD, 1, 0)                                                            \
-	X(DB_MOVES, 2, 0) /* somebody migrates it, or takes it back, behind our back */ \
-	X(DB_AWAY, 1, 20000)                                                            \
-	X(MIGRATION_FAILS, 1, 0)                                                        \
-	X(MIGRATION_SLOW, 1, 900000)                                                    \
-	X(START_FAILS, SIM_NODES, 0)                                                    \
-	X(WONT_STOP, SIM_NODES, 0) /* ends on KILL only */                              \
-	X(WONT_DIE, SIM_NODES, 600000)                                                  \
-	X(FETCH_FAILS, SIM_NODES, 0)                                                    \
-	X(DISK_FAILS, SIM_NODES, 3000) /* link, snapshot, restore, sweep */             \
-	X(PERSIST_FAILS, SIM_NODES, 5000)                                               \
-	X(PERSON_ABORTS, 1, 0)                                                          \
-	X(PERSON_PAUSES, 1, 4000)                                                       \
+	X(APP_DIES, SIM_NODES, 0)                                                              \
+	X(CUT_SHORT, SIM_NODES, 5000)                                                          \
+	X(CUT_LONG, SIM_NODES, 4000000)                                                        \
+	X(LOSE_ASK, SIM_NODES, 0)                                                              \
+	X(LATE_ASK, SIM_NODES, 30000)                                                          \
+	X(DOUBLE_ASK, SIM_NODES, 25000)                                                        \
+	X(LOSE_REPORT, SIM_NODES, 0)                                                           \
+	X(LATE_REPORT, SIM_NODES, 15000)                                                       \
+	X(GATE_RESTART, SIM_GATES, 2000)                                                       \
+	X(GATE_CUT_SHORT, SIM_GATES, 5000)                                                     \
+	X(GATE_CUT_LONG, SIM_GATES, 4000000)                                                   \
+	X(GATE_DOUBLE_ASK, SIM_GATES, 25000)                                                   \
+	X(GATE_LOSE_ASK, SIM_GATES, 0)                                                         \
+	X(GATE_BACK, 1, 0) /* the one that was away from the beginning */                      \
+	X(GATE_CLOSED_BY_HAND, SIM_GATES, 8000)                                                \
+	X(JOB_FAILS, 1, 0)                                                                     \
+	X(JOB_FAILS_AFTER, 1, 0) /* carried out, and told as failed */                         \
+	X(JOB_HANGS, 1, 0)                                                                     \
+	X(DUMP_IS_BAD, 1, 0)                                                                   \
+	X(DB_MOVES, 2, 0) /* somebody migrates it, or takes it back, behind our back */        \
+	X(DB_AWAY, 1, 20000)                                                                   \
+	X(MIGRATION_FAILS, 1, 0)                                                               \
+	X(MIGRATION_SLOW, 1, 900000)                                                           \
+	X(START_FAILS, SIM_NODES, 0)                                                           \
+	X(WONT_STOP, SIM_NODES, 0) /* ends on KILL only */                                     \
+	X(WONT_DIE, SIM_NODES, 600000)                                                         \
+	X(FETCH_FAILS, SIM_NODES, 0)                                                           \
+	X(DISK_FAILS, SIM_NODES, 3000) /* link, snapshot, restore, sweep */                    \
+	X(PERSIST_FAILS, SIM_NODES, 5000)                                                      \
+	X(PERSON_ABORTS, 1, 0)                                                                 \
+	X(PERSON_PAUSES, 1, 4000)                                                              \
 	X(PERSON_REJECTS, 1, 0)
 
 #define X(name, targets, lasts) SIM_##name,
@@ -92,7 +92,7 @@ struct sim_plan {
 	bool open_first, no_backup, approve, page;
 	bool without;	   /* the second gate is away, and left out */
 	bool without_node; /* the last node's host is dead, and left out */
-	bool empty;   /* startup on an empty database; else the cluster serves */
+	bool empty;	   /* startup on an empty database; else the cluster serves */
 	unsigned fault_count;
 	struct sim_fault faults[SIM_FAULTS];
 	uint64_t seed;
@@ -124,10 +124,10 @@ struct sim_node {
 	struct ag_env env;
 	struct sim_world *world;
 	unsigned index, life;
-	bool dead; /* the agent crashed inside the present event */
+	bool dead;	    /* the agent crashed inside the present event */
 	int64_t away_until; /* its host is dead */
-	bool link; /* the network */
-	bool up;   /* connected, as both sides see it */
+	bool link;	    /* the network */
+	bool up;	    /* connected, as both sides see it */
 	bool lose_ask, late_ask, double_ask, lose_report, late_report;
 	bool fetch_fails, start_fails;
 	int64_t disk_fails_until, persist_fails_until;

@@ -61,8 +61,8 @@ test_a_node_that_is_away_blocks_and_says_what_to_type(void **state)
 	assert_int_equal(begin(w, NULL, NULL), 0);
 	obey(w, 3);
 	assert_string_equal(run_world_run(w)->step, "preflight");
-	assert_non_null(strstr(co_core_waiting(w->core),
-			       "fermata upgrade --to 2.2.16 --without app2"));
+	assert_non_null(
+		strstr(co_core_waiting(w->core), "fermata upgrade --to 2.2.16 --without app2"));
 	run_world_pass(w, 11000);
 	assert_int_equal(run_world_run(w)->end, CO_END_REFUSED);
 }
