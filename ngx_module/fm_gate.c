@@ -195,6 +195,10 @@ fm_gate_decide(uint64_t word, const struct fm_gate_facts *facts)
 		}
 	}
 
+	if (facts->is_asset) {
+		return FM_GATE_ASSET;
+	}
+
 	if (facts->hold_ms && (facts->holds_closed || !fm_gate_is_closed(word))) {
 		return FM_GATE_HOLD;
 	}

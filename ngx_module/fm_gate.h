@@ -30,7 +30,8 @@ enum fm_gate_verdict {
 	FM_GATE_PASS = 0,
 	FM_GATE_PAGE,	/* the page for people */
 	FM_GATE_REFUSE, /* the same for programs, as JSON */
-	FM_GATE_HOLD	/* neither yet: it waits for hold_ms, then once more */
+	FM_GATE_HOLD,	/* neither yet: it waits for hold_ms, then once more */
+	FM_GATE_ASSET	/* a part of the client: from the gate's own disk */
 };
 
 enum fm_gate_hearing {
@@ -45,6 +46,7 @@ struct fm_gate_facts {
 	bool is_off;	/* the gate is off here: assets, health */
 	bool is_bypass; /* an operator's */
 	bool wants_json;
+	bool is_asset;	  /* and the gate has those on disk */
 	uint64_t hold_ms; /* it may wait so long; 0: it may not */
 	bool holds_closed;
 };

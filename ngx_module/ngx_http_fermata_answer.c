@@ -367,6 +367,7 @@ ngx_http_fermata_header_filter(ngx_http_request_t *r)
     status = r->headers_out.status;
 
     if (status != NGX_HTTP_SWITCHING_PROTOCOLS
+        && status != NGX_HTTP_NOT_FOUND
         && status < NGX_HTTP_INTERNAL_SERVER_ERROR)
     {
         return ngx_http_next_header_filter(r);
@@ -387,6 +388,12 @@ ngx_http_fermata_watch_header(ngx_http_request_t *r)
 
     if (ctx == NULL) {
         return ngx_http_next_header_filter(r);
+    }
+
+    /* not on this disk; it may be where visitors do not get now */
+
+    if (ctx->asset && r->headers_out.status == NGX_HTTP_NOT_FOUND) {
+        ctx->blocked = 1;
     }
 
     if (r->headers_out.status == NGX_HTTP_SWITCHING_PROTOCOLS) {
@@ -418,7 +425,12 @@ ngx_http_fermata_watch_header(ngx_http_request_t *r)
 
         /* either let through or refused, not both */
 
-        ngx_http_fermata_slot->passed--;
+        if (ctx->asset) {
+            ngx_http_fermata_slot->assets--;
+
+        } else {
+            ngx_http_fermata_slot->passed--;
+        }
 
         ctx->replacing = 1;
         ngx_http_fermata_replacing++;

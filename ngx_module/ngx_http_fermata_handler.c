@@ -9,6 +9,8 @@
 
 static NGX_HTTP_FERMATA_SLOW ngx_int_t ngx_http_fermata_decide(
     ngx_http_request_t *r, ngx_http_fermata_loc_conf_t *lcf, uint64_t word);
+static NGX_HTTP_FERMATA_SLOW ngx_uint_t ngx_http_fermata_is_judged(
+    ngx_http_request_t *r);
 static NGX_HTTP_FERMATA_SLOW ngx_int_t ngx_http_fermata_facts(
     ngx_http_request_t *r, ngx_http_fermata_loc_conf_t *lcf, uint64_t word,
     struct fm_gate_facts *facts);
@@ -17,7 +19,7 @@ static NGX_HTTP_FERMATA_SLOW ngx_int_t ngx_http_fermata_facts(
 #if (NGX_DEBUG)
 
 static const char  *ngx_http_fermata_verdicts[] = {
-    "pass", "page", "refuse", "hold"
+    "pass", "page", "refuse", "hold", "asset"
 };
 
 #endif
@@ -74,22 +76,12 @@ static ngx_int_t
 ngx_http_fermata_decide(ngx_http_request_t *r,
     ngx_http_fermata_loc_conf_t *lcf, uint64_t word)
 {
-    ngx_int_t                rc;
-    struct fm_gate_facts     facts;
-    enum fm_gate_verdict     verdict;
-    ngx_http_fermata_ctx_t  *ctx;
+    ngx_int_t             rc;
+    struct fm_gate_facts  facts;
+    enum fm_gate_verdict  verdict;
 
-    if (r->internal) {
-
-        /* redirected within nginx after it was let through */
-
-        ctx = ngx_http_fermata_get_ctx(r);
-
-        if (ctx && ctx->counted) {
-            ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
-                           "fermata has let this request through before");
-            return NGX_DECLINED;
-        }
+    if (r->internal && ngx_http_fermata_is_judged(r)) {
+        return NGX_DECLINED;
     }
 
     if (ngx_http_fermata_facts(r, lcf, word, &facts) != NGX_OK) {
@@ -121,6 +113,10 @@ ngx_http_fermata_decide(ngx_http_request_t *r,
         return ngx_http_fermata_admit(r, facts.is_bypass);
     }
 
+    if (verdict == FM_GATE_ASSET) {
+        return ngx_http_fermata_asset_send(r, lcf);
+    }
+
     rc = ngx_http_fermata_upgrade(r, lcf);
 
     if (rc != NGX_DECLINED) {
@@ -130,6 +126,26 @@ ngx_http_fermata_decide(ngx_http_request_t *r,
     return ngx_http_fermata_page_send(r, verdict == FM_GATE_REFUSE
                                          ? NGX_HTTP_FERMATA_JSON
                                          : NGX_HTTP_FERMATA_HTML);
+}
+
+
+/* Redirected within nginx after it was let through, or as an asset. */
+
+static NGX_HTTP_FERMATA_SLOW ngx_uint_t
+ngx_http_fermata_is_judged(ngx_http_request_t *r)
+{
+    ngx_http_fermata_ctx_t  *ctx;
+
+    ctx = ngx_http_fermata_get_ctx(r);
+
+    if (ctx == NULL || !(ctx->counted || ctx->asset)) {
+        return 0;
+    }
+
+    ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "fermata has let this request through before");
+
+    return 1;
 }
 
 
@@ -155,6 +171,7 @@ ngx_http_fermata_facts(ngx_http_request_t *r,
     facts->is_off = 0;
     facts->is_bypass = (rc == NGX_OK && !ngx_http_fermata_blind);
     facts->wants_json = ngx_http_fermata_wants_json(r);
+    facts->is_asset = ngx_http_fermata_is_asset(r, lcf);
 
     ngx_http_fermata_hold_facts(r, lcf, facts);
 

@@ -116,6 +116,13 @@ static ngx_command_t  ngx_http_fermata_commands[] = {
       0,
       NULL },
 
+    { ngx_string("fermata_assets"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_fermata_assets,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("fermata_hold"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
       ngx_http_fermata_hold_set,
@@ -296,6 +303,7 @@ ngx_http_fermata_create_loc_conf(ngx_conf_t *cf)
      *
      *     lcf->status = 0;
      *     lcf->live = { 0, NULL };
+     *     lcf->assets_location = { 0, NULL };
      *     lcf->pages = { NULL };
      */
 
@@ -303,6 +311,7 @@ ngx_http_fermata_create_loc_conf(ngx_conf_t *cf)
     lcf->retry_after = NGX_CONF_UNSET;
     lcf->tabs = NGX_CONF_UNSET_PTR;
     lcf->tabs_timeout = NGX_CONF_UNSET_MSEC;
+    lcf->assets = NGX_CONF_UNSET_PTR;
     ngx_http_fermata_bypass_create(lcf);
     ngx_http_fermata_hold_create(lcf);
 
@@ -322,6 +331,7 @@ ngx_http_fermata_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_value(conf->enable, prev->enable, 0);
     ngx_conf_merge_sec_value(conf->retry_after, prev->retry_after, 10);
     ngx_http_fermata_bypass_merge(conf, prev);
+    ngx_http_fermata_assets_merge(conf, prev);
     ngx_http_fermata_hold_merge(conf, prev);
 
     if (ngx_http_fermata_websocket_merge(cf, prev, conf) != NGX_OK) {

@@ -73,7 +73,8 @@ typedef struct {
     volatile uint32_t                tabs;      /* kept by the gate */
     volatile uint32_t                idle[NGX_HTTP_FERMATA_NODES];
     volatile uint32_t                generation;
-    volatile uint32_t                held;      /* 448 bytes up to here */
+    volatile uint32_t                held;
+    ngx_atomic_t                     assets;    /* served while closed */
 } ngx_http_fermata_slot_t;
 
 
@@ -99,6 +100,7 @@ typedef struct {
     ngx_atomic_t                     connected;
     ngx_atomic_t                     passed;    /* of slots reused */
     ngx_atomic_t                     refused;
+    ngx_atomic_t                     assets;
     ngx_atomic_t                     generation; /* of the newest workers */
 
     /* just started: closed until told, or until then in ms (0: not yet) */
@@ -199,6 +201,8 @@ typedef struct {
     ngx_array_t                     *bypass_headers;    /* of keyval_t */
     ngx_array_t                     *tabs;      /* of ngx_str_t, or NULL */
     ngx_msec_t                       tabs_timeout;
+    ngx_array_t                     *assets;    /* of ngx_str_t, or NULL */
+    ngx_str_t                        assets_location;
     ngx_msec_t                       hold;
     ngx_flag_t                       hold_closed;
     ngx_uint_t                       hold_requests;
@@ -250,6 +254,7 @@ typedef struct {
             unsigned                 replaced:1;
             unsigned                 direct:1;
             unsigned                 direct_done:1;
+            unsigned                 asset:1;
         };
     };
 } ngx_http_fermata_ctx_t;
@@ -300,6 +305,7 @@ typedef struct {
     ngx_uint_t                       held;
     ngx_atomic_uint_t                passed;
     ngx_atomic_uint_t                refused;
+    ngx_atomic_uint_t                assets;
     ngx_uint_t                       nodes[NGX_HTTP_FERMATA_NODES];
     ngx_uint_t                       sockets[NGX_HTTP_FERMATA_NODES];
     ngx_uint_t                       kept[NGX_HTTP_FERMATA_NODES];
@@ -354,6 +360,17 @@ char *ngx_http_fermata_bypass_header(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 
+/* parts of the client: ngx_http_fermata_assets.c */
+
+ngx_uint_t ngx_http_fermata_is_asset(ngx_http_request_t *r,
+    ngx_http_fermata_loc_conf_t *lcf);
+ngx_int_t ngx_http_fermata_asset_send(ngx_http_request_t *r,
+    ngx_http_fermata_loc_conf_t *lcf);
+char *ngx_http_fermata_assets(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+void ngx_http_fermata_assets_merge(ngx_http_fermata_loc_conf_t *conf,
+    ngx_http_fermata_loc_conf_t *prev);
+
+
 #include "ngx_http_fermata_page.h"
 
 
@@ -369,10 +386,10 @@ void ngx_http_fermata_settle(ngx_http_fermata_ctx_t *ctx);
 
 /* nodes: ngx_http_fermata_upstream.c, balancers: ngx_http_fermata_peer.c */
 
-ngx_int_t ngx_http_fermata_init_peer(ngx_http_request_t *r,
-    ngx_http_upstream_srv_conf_t *us);
 ngx_int_t ngx_http_fermata_peer_node(ngx_peer_connection_t *pc,
     ngx_http_fermata_srv_conf_t *ucf);
+ngx_int_t ngx_http_fermata_init_peer(ngx_http_request_t *r,
+    ngx_http_upstream_srv_conf_t *us);
 void ngx_http_fermata_wrap(ngx_http_upstream_t *u,
     ngx_http_fermata_ctx_t *ctx, ngx_http_fermata_srv_conf_t *ucf);
 void ngx_http_fermata_take(ngx_http_fermata_ctx_t *ctx, ngx_int_t node);

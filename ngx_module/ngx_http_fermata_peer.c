@@ -74,6 +74,15 @@ ngx_http_fermata_init_wrapped(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
+    if (ctx->asset) {
+
+        /* its location is no way round the gate: the page in place of 502 */
+
+        ctx->blocked = 1;
+
+        return NGX_ERROR;
+    }
+
     if (!ctx->counted) {
 
         /* not by way of the page handler: a subrequest, or the gate is off */
@@ -358,47 +367,6 @@ ngx_http_fermata_reject(ngx_peer_connection_t *pc, ngx_http_fermata_ctx_t *ctx,
     pc->tries = tries;
     pc->sockaddr = NULL;
     pc->cached = 0;
-}
-
-
-ngx_int_t
-ngx_http_fermata_peer_node(ngx_peer_connection_t *pc,
-    ngx_http_fermata_srv_conf_t *ucf)
-{
-    ngx_uint_t                i, n;
-    struct sockaddr_in       *sin, *nsin;
-    ngx_http_fermata_node_t  *node;
-
-    node = ucf->nodes->elts;
-    n = ucf->nodes->nelts;
-
-    if (pc->sockaddr->sa_family == AF_INET) {
-        sin = (struct sockaddr_in *) pc->sockaddr;
-
-        for (i = 0; i < n; i++) {
-            nsin = (struct sockaddr_in *) node[i].addr.sockaddr;
-
-            if (nsin->sin_port == sin->sin_port
-                && nsin->sin_family == AF_INET
-                && nsin->sin_addr.s_addr == sin->sin_addr.s_addr)
-            {
-                return node[i].index;
-            }
-        }
-
-        return FM_GATE_NO_NODE;
-    }
-
-    for (i = 0; i < n; i++) {
-        if (ngx_cmp_sockaddr(pc->sockaddr, pc->socklen, node[i].addr.sockaddr,
-                             node[i].addr.socklen, 1)
-            == NGX_OK)
-        {
-            return node[i].index;
-        }
-    }
-
-    return FM_GATE_NO_NODE;
 }
 
 

@@ -8,6 +8,8 @@
 #include "ngx_http_fermata_module.h"
 
 
+static void ngx_http_fermata_inherit(ngx_http_fermata_shctx_t *sh,
+    ngx_http_fermata_slot_t *slot);
 static ngx_atomic_uint_t ngx_http_fermata_start_time(ngx_pid_t pid);
 
 
@@ -41,11 +43,8 @@ ngx_http_fermata_claim(ngx_http_fermata_main_conf_t *mcf)
         slot->pid = 0;
         ngx_memory_barrier();
 
-        (void) ngx_atomic_fetch_add(&sh->passed, slot->passed);
-        (void) ngx_atomic_fetch_add(&sh->refused, slot->refused);
+        ngx_http_fermata_inherit(sh, slot);
 
-        slot->passed = 0;
-        slot->refused = 0;
         slot->in_flight = 0;
         slot->bypassed = 0;
         slot->held = 0;
@@ -75,6 +74,22 @@ ngx_http_fermata_claim(ngx_http_fermata_main_conf_t *mcf)
     ngx_shmtx_unlock(&mcf->shpool->mutex);
 
     return NULL;
+}
+
+
+/* What the process before has counted is not lost with it. */
+
+static void
+ngx_http_fermata_inherit(ngx_http_fermata_shctx_t *sh,
+    ngx_http_fermata_slot_t *slot)
+{
+    (void) ngx_atomic_fetch_add(&sh->passed, slot->passed);
+    (void) ngx_atomic_fetch_add(&sh->refused, slot->refused);
+    (void) ngx_atomic_fetch_add(&sh->assets, slot->assets);
+
+    slot->passed = 0;
+    slot->refused = 0;
+    slot->assets = 0;
 }
 
 
@@ -192,6 +207,7 @@ ngx_http_fermata_sum(ngx_http_fermata_shctx_t *sh, ngx_http_fermata_sum_t *sum)
 
     sum->passed = sh->passed;
     sum->refused = sh->refused;
+    sum->assets = sh->assets;
 
     for (i = 0; i < NGX_HTTP_FERMATA_SLOTS; i++) {
         slot = &sh->slots[i];
@@ -202,6 +218,7 @@ ngx_http_fermata_sum(ngx_http_fermata_shctx_t *sh, ngx_http_fermata_sum_t *sum)
 
         sum->passed += slot->passed;
         sum->refused += slot->refused;
+        sum->assets += slot->assets;
 
         if (!ngx_http_fermata_is_alive(slot)) {
             continue;

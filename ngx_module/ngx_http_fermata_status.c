@@ -39,6 +39,7 @@
     X(passed, "counter", 0, "Requests let through.", p->sum.passed)           \
     X(refused, "counter", 0, "Requests answered with the page.",              \
       p->sum.refused)                                                         \
+    X(assets, "counter", 0, "Assets served while closed.", p->sum.assets)     \
     X(workers, "gauge", 0, "Living workers.", p->sum.workers)                 \
     X(generations, "gauge", 0, "Generations of workers that live.",           \
       p->sum.generations)                                                     \

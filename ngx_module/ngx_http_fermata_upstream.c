@@ -242,3 +242,46 @@ ngx_http_fermata_check_servers(ngx_conf_t *cf,
         }
     }
 }
+
+
+/* The node that a server is, by its address. */
+
+ngx_int_t
+ngx_http_fermata_peer_node(ngx_peer_connection_t *pc,
+    ngx_http_fermata_srv_conf_t *ucf)
+{
+    ngx_uint_t                i, n;
+    struct sockaddr_in       *sin, *nsin;
+    ngx_http_fermata_node_t  *node;
+
+    node = ucf->nodes->elts;
+    n = ucf->nodes->nelts;
+
+    if (pc->sockaddr->sa_family == AF_INET) {
+        sin = (struct sockaddr_in *) pc->sockaddr;
+
+        for (i = 0; i < n; i++) {
+            nsin = (struct sockaddr_in *) node[i].addr.sockaddr;
+
+            if (nsin->sin_port == sin->sin_port
+                && nsin->sin_family == AF_INET
+                && nsin->sin_addr.s_addr == sin->sin_addr.s_addr)
+            {
+                return node[i].index;
+            }
+        }
+
+        return FM_GATE_NO_NODE;
+    }
+
+    for (i = 0; i < n; i++) {
+        if (ngx_cmp_sockaddr(pc->sockaddr, pc->socklen, node[i].addr.sockaddr,
+                             node[i].addr.socklen, 1)
+            == NGX_OK)
+        {
+            return node[i].index;
+        }
+    }
+
+    return FM_GATE_NO_NODE;
+}

@@ -283,6 +283,26 @@ holes_are_held_and_closed_gates_where_it_is_said(void **state)
 }
 
 static void
+assets_are_served_from_disk_while_visitors_are_not(void **state)
+{
+	struct fm_gate_facts facts = { .nodes = ALL, .is_asset = true, .wants_json = true };
+
+	(void)state;
+	assert_int_equal(fm_gate_decide(closed(), &facts), FM_GATE_ASSET);
+	assert_int_equal(fm_gate_decide(fm_gate_word(FM_GATE_OPEN, -1, ALL), &facts),
+			 FM_GATE_ASSET);
+	/* at once, even where others wait */
+	facts.hold_ms = 1;
+	facts.holds_closed = true;
+	assert_int_equal(fm_gate_decide(closed(), &facts), FM_GATE_ASSET);
+	/* from the node while it serves, also to an operator */
+	assert_int_equal(fm_gate_decide(FM_GATE_WORD_OPEN, &facts), FM_GATE_PASS);
+	assert_int_equal(fm_gate_decide(pinned_to(1, 0), &facts), FM_GATE_PASS);
+	facts.is_bypass = true;
+	assert_int_equal(fm_gate_decide(closed(), &facts), FM_GATE_PASS);
+}
+
+static void
 gate_serves_while_it_is_open_and_a_node_is_left(void **state)
 {
 	(void)state;
@@ -366,6 +386,7 @@ main(void)
 		cmocka_unit_test(operator_s_rides_end_when_they_may_not_be_made_any_more),
 		cmocka_unit_test(nobody_waits_for_a_hole_that_has_lasted),
 		cmocka_unit_test(holes_are_held_and_closed_gates_where_it_is_said),
+		cmocka_unit_test(assets_are_served_from_disk_while_visitors_are_not),
 		cmocka_unit_test(gate_serves_while_it_is_open_and_a_node_is_left),
 		cmocka_unit_test(voices_are_heard_in_order),
 		cmocka_unit_test(same_voice_with_other_rules_is_a_clash),
