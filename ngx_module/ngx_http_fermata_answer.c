@@ -69,15 +69,14 @@ ngx_http_fermata_add_header(ngx_http_request_t *r, char *key, char *value,
 /* Seconds; the same for one client as long as nothing changes. */
 
 time_t
-ngx_http_fermata_retry_after(ngx_http_request_t *r)
+ngx_http_fermata_retry_after(ngx_http_request_t *r,
+    ngx_http_fermata_main_conf_t *mcf)
 {
-    uint32_t                       client;
-    int64_t                        back_at;
-    ngx_str_t                     *addr;
-    ngx_http_fermata_loc_conf_t   *lcf;
-    ngx_http_fermata_main_conf_t  *mcf;
+    uint32_t                      client;
+    int64_t                       back_at;
+    ngx_str_t                    *addr;
+    ngx_http_fermata_loc_conf_t  *lcf;
 
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_fermata_module);
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_fermata_module);
 
     addr = &r->connection->addr_text;
@@ -93,7 +92,8 @@ ngx_http_fermata_retry_after(ngx_http_request_t *r)
 
 
 ngx_int_t
-ngx_http_fermata_add_retry_after(ngx_http_request_t *r)
+ngx_http_fermata_add_retry_after(ngx_http_request_t *r,
+    ngx_http_fermata_main_conf_t *mcf)
 {
     u_char  *p, *last;
 
@@ -102,7 +102,7 @@ ngx_http_fermata_add_retry_after(ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
-    last = ngx_sprintf(p, "%T", ngx_http_fermata_retry_after(r));
+    last = ngx_sprintf(p, "%T", ngx_http_fermata_retry_after(r, mcf));
 
     return ngx_http_fermata_add_header(r, "Retry-After", (char *) p, last - p);
 }
@@ -112,9 +112,9 @@ static ngx_int_t
 ngx_http_fermata_add_page_headers(ngx_http_request_t *r)
 {
     ngx_http_fermata_page_t       *page;
-    ngx_http_fermata_main_conf_t  *mcf;
+    ngx_http_fermata_main_conf_t  *root;
 
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_fermata_module);
+    root = ngx_http_get_module_main_conf(r, ngx_http_fermata_module);
 
     page = ngx_http_fermata_page_of(r, NGX_HTTP_FERMATA_HTML);
 
@@ -122,8 +122,8 @@ ngx_http_fermata_add_page_headers(ngx_http_request_t *r)
 
     if (page->stock
         && ngx_http_fermata_add_header(r, "Content-Security-Policy",
-                                       (char *) mcf->policy.data,
-                                       mcf->policy.len)
+                                       (char *) root->policy.data,
+                                       root->policy.len)
            != NGX_OK)
     {
         return NGX_ERROR;
@@ -202,10 +202,13 @@ ngx_http_fermata_copy_t *
 ngx_http_fermata_page_header(ngx_http_request_t *r, ngx_uint_t kind,
     ngx_str_t *text)
 {
-    ngx_uint_t                live, packed;
-    ngx_http_fermata_copy_t  *copy;
+    ngx_uint_t                     live, packed;
+    ngx_http_fermata_copy_t       *copy;
+    ngx_http_fermata_main_conf_t  *mcf;
 
-    copy = ngx_http_fermata_page_copy(r, kind);
+    mcf = ngx_http_fermata_cluster_of(r);
+
+    copy = ngx_http_fermata_page_copy(r, mcf, kind);
     if (copy == NULL) {
         return NULL;
     }
@@ -237,11 +240,11 @@ ngx_http_fermata_page_header(ngx_http_request_t *r, ngx_uint_t kind,
     }
 
     if (!live) {
-        if (ngx_http_fermata_add_retry_after(r) != NGX_OK) {
+        if (ngx_http_fermata_add_retry_after(r, mcf) != NGX_OK) {
             return NULL;
         }
 
-        ngx_http_fermata_slot->refused++;
+        mcf->slot->refused++;
     }
 
     if (ngx_http_fermata_add_headers(r, kind, packed) != NGX_OK) {
@@ -426,10 +429,10 @@ ngx_http_fermata_watch_header(ngx_http_request_t *r)
         /* either let through or refused, not both */
 
         if (ctx->asset) {
-            ngx_http_fermata_slot->assets--;
+            ctx->mcf->slot->assets--;
 
         } else {
-            ngx_http_fermata_slot->passed--;
+            ctx->mcf->slot->passed--;
         }
 
         ctx->replacing = 1;

@@ -61,7 +61,7 @@ ngx_http_fermata_is_welcome(ngx_http_fermata_line_t *line,
 
     hearing = fm_gate_hear(taken, ask);
 
-    ngx_log_debug4(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+    ngx_log_debug4(NGX_LOG_DEBUG_CORE, &line->mcf->log, 0,
                    "fermata ask %uL.%uL: %s, mode:%d",
                    ask->voice.epoch, ask->voice.seq,
                    ngx_http_fermata_hearings[hearing], (int) ask->mode);
@@ -111,7 +111,7 @@ ngx_http_fermata_ask(ngx_http_fermata_line_t *line,
     const struct fm_gate_ask  *taken;
 
     if (fm_gate_ask_from(msg, &ask, &err) != 0) {
-        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0, "fermata: %s",
+        ngx_log_error(NGX_LOG_WARN, &line->mcf->log, 0, "fermata: %s",
                       err.text);
         return "it has sent an ask that makes no sense";
     }
@@ -129,7 +129,7 @@ ngx_http_fermata_ask(ngx_http_fermata_line_t *line,
     line->reported_at = ngx_current_msec - NGX_HTTP_FERMATA_REPORT_BEAT;
 
     if (!ngx_http_fermata_is_welcome(line, &ask, taken)) {
-        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0, "fermata: %s",
+        ngx_log_error(NGX_LOG_WARN, &line->mcf->log, 0, "fermata: %s",
                       line->why);
         line->error = (const char *) line->why;
         return NULL;
@@ -180,7 +180,7 @@ ngx_http_fermata_obey(ngx_http_fermata_line_t *line)
     sh = mcf->sh;
 
     rc = ngx_http_fermata_state_write(&mcf->path->name, &line->pending,
-                                      ngx_cycle->log, &why);
+                                      &line->mcf->log, &why);
 
     if (rc == NGX_DECLINED) {
         line->is_pending = 0;
@@ -200,7 +200,7 @@ ngx_http_fermata_obey(ngx_http_fermata_line_t *line)
     line->is_pending = 0;
     line->error = NULL;
 
-    ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
+    ngx_log_error(NGX_LOG_NOTICE, &line->mcf->log, 0,
                   "fermata: %uL.%uL, mode %d, pinned \"%s\", %ud drained",
                   line->pending.voice.epoch, line->pending.voice.seq,
                   (int) line->pending.mode, line->pending.pinned,
@@ -335,7 +335,7 @@ ngx_http_fermata_report(ngx_http_fermata_line_t *line,
 
     line->reported_at = ngx_current_msec;
 
-    ngx_log_debug5(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+    ngx_log_debug5(NGX_LOG_DEBUG_CORE, &line->mcf->log, 0,
                    "fermata reports %uL.%uL, in flight:%uD websockets:%uD "
                    "error:\"%s\"",
                    report.epoch, report.seq, report.in_flight,

@@ -69,14 +69,14 @@ ngx_http_fermata_asset_send(ngx_http_request_t *r,
 {
     ngx_http_fermata_ctx_t  *ctx;
 
-    ctx = ngx_http_fermata_get_ctx(r);
+    ctx = ngx_http_fermata_get_ctx(r, lcf->mcf);
     if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     ctx->asset = 1;
 
-    ngx_http_fermata_slot->assets++;
+    lcf->mcf->slot->assets++;
 
     (void) ngx_http_named_location(r, &lcf->assets_location);
 

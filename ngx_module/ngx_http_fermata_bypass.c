@@ -12,7 +12,8 @@
 
 static ngx_uint_t ngx_http_fermata_has_header(ngx_http_request_t *r,
     ngx_keyval_t *kv);
-static ngx_uint_t ngx_http_fermata_has_cookie(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_fermata_has_cookie(ngx_http_request_t *r,
+    ngx_http_fermata_shctx_t *sh);
 
 
 /*
@@ -64,7 +65,8 @@ ngx_http_fermata_test_bypass(ngx_http_request_t *r,
         }
     }
 
-    return ngx_http_fermata_has_cookie(r) ? NGX_OK : NGX_DECLINED;
+    return ngx_http_fermata_has_cookie(r, lcf->mcf->sh) ? NGX_OK
+                                                        : NGX_DECLINED;
 }
 
 
@@ -131,7 +133,8 @@ ngx_http_fermata_has_header(ngx_http_request_t *r, ngx_keyval_t *kv)
 
 
 static ngx_uint_t
-ngx_http_fermata_has_cookie(ngx_http_request_t *r)
+ngx_http_fermata_has_cookie(ngx_http_request_t *r,
+    ngx_http_fermata_shctx_t *sh)
 {
     size_t                   size;
     int64_t                  expires;
@@ -151,7 +154,8 @@ ngx_http_fermata_has_cookie(ngx_http_request_t *r)
             continue;
         }
 
-        verdict = ngx_http_fermata_token((u_char *) token, size, &expires);
+        verdict = ngx_http_fermata_token(sh, (u_char *) token, size,
+                                         &expires);
 
         /* never the token: logs are read by many */
 
@@ -173,12 +177,13 @@ ngx_http_fermata_has_cookie(ngx_http_request_t *r)
 
 
 enum fm_bypass_verdict
-ngx_http_fermata_token(const u_char *token, size_t size, int64_t *expires)
+ngx_http_fermata_token(ngx_http_fermata_shctx_t *sh, const u_char *token,
+    size_t size, int64_t *expires)
 {
     struct fm_bypass    now;
     struct fm_gate_ask  ask;
 
-    (void) ngx_http_fermata_read(ngx_http_fermata_sh, &ask, 0);
+    (void) ngx_http_fermata_read(sh, &ask, 0);
 
     now.run = ask.run;
     now.expires = ngx_time();

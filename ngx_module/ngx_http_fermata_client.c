@@ -18,17 +18,12 @@ static void ngx_http_fermata_line_keep(ngx_http_fermata_line_t *line);
 static void ngx_http_fermata_watch_file(ngx_http_fermata_line_t *line);
 
 
-/* Of this process: set when its event loop runs. */
-
-static ngx_http_fermata_line_t  *ngx_http_fermata_line;
-
-
 ngx_int_t
 ngx_http_fermata_client_start(ngx_http_fermata_main_conf_t *mcf)
 {
     ngx_http_fermata_line_t  *line;
 
-    if (ngx_http_fermata_line || mcf->sh == NULL) {
+    if (mcf->line || mcf->sh == NULL) {
         return NGX_OK;
     }
 
@@ -44,16 +39,17 @@ ngx_http_fermata_client_start(ngx_http_fermata_main_conf_t *mcf)
     line->watched_at = ngx_current_msec - NGX_HTTP_FERMATA_CALM_MS;
 
     line->dummy.fd = (ngx_socket_t) -1;
+    line->dummy.data = line;
 
     line->tick.handler = ngx_http_fermata_line_handler;
     line->tick.data = &line->dummy;
-    line->tick.log = ngx_cycle->log;
+    line->tick.log = &line->mcf->log;
     line->tick.cancelable = 1;
 
-    ngx_http_fermata_line = line;
+    mcf->line = line;
 
     (void) ngx_http_fermata_watch((ngx_cycle_t *) ngx_cycle, mcf->sh->bell,
-                                  ngx_http_fermata_bell_handler);
+                                  ngx_http_fermata_bell_handler, line);
 
     /* the newest manager of a zone is the only one that acts */
 
@@ -77,16 +73,24 @@ ngx_http_fermata_client_start(ngx_http_fermata_main_conf_t *mcf)
 static void
 ngx_http_fermata_bell_handler(ngx_event_t *ev)
 {
+    ngx_connection_t  *c;
+
+    c = ev->data;
+
     ngx_log_debug0(NGX_LOG_DEBUG_EVENT, ev->log, 0, "fermata manager is rung");
 
-    ngx_http_fermata_line_look(ngx_http_fermata_line);
+    ngx_http_fermata_line_look(c->data);
 }
 
 
 static void
 ngx_http_fermata_line_handler(ngx_event_t *ev)
 {
-    ngx_http_fermata_line_look(ngx_http_fermata_line);
+    ngx_connection_t  *c;
+
+    c = ev->data;
+
+    ngx_http_fermata_line_look(c->data);
 }
 
 
@@ -114,7 +118,7 @@ ngx_http_fermata_try_proof(ngx_http_fermata_line_t *line)
 
     line->reported_at = ngx_current_msec - NGX_HTTP_FERMATA_REPORT_BEAT;
 
-    ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
+    ngx_log_error(NGX_LOG_NOTICE, &line->mcf->log, 0,
                   "fermata: %uL.%uL is in force",
                   sh->proved.voice.epoch, sh->proved.voice.seq);
 
@@ -175,7 +179,7 @@ ngx_http_fermata_line_look(ngx_http_fermata_line_t *line)
         ngx_http_fermata_ring(line->mcf->sh->wake);
     }
 
-    ngx_log_debug2(NGX_LOG_DEBUG_EVENT, ngx_cycle->log, 0,
+    ngx_log_debug2(NGX_LOG_DEBUG_EVENT, &line->mcf->log, 0,
                    "fermata manager: owed:%ui, looks in %M ms", owed, next);
 
     if (line->tick.timer_set) {
@@ -283,14 +287,14 @@ ngx_http_fermata_watch_file(ngx_http_fermata_line_t *line)
     line->uniq = ngx_file_uniq(&fi);
     line->mtime = ngx_file_mtime(&fi);
 
-    if (ngx_http_fermata_state_read(dir, "state", &ask, ngx_cycle->log)
+    if (ngx_http_fermata_state_read(dir, "state", &ask, &line->mcf->log)
         != NGX_OK
         || fm_gate_hear(&line->mcf->sh->taken, &ask) != FM_GATE_TAKE)
     {
         return;
     }
 
-    ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
+    ngx_log_error(NGX_LOG_NOTICE, &line->mcf->log, 0,
                   "fermata: %uL.%uL taken from the state file",
                   ask.voice.epoch, ask.voice.seq);
 

@@ -40,7 +40,7 @@ typedef enum {
 } ngx_http_fermata_line_state_e;
 
 
-typedef struct {
+struct ngx_http_fermata_line_s {
     ngx_http_fermata_main_conf_t    *mcf;
     ngx_http_fermata_line_state_e    state;
     ngx_peer_connection_t            peer;
@@ -85,7 +85,7 @@ typedef struct {
     unsigned                         is_pending:1;
     unsigned                         is_silent:1;   /* told the log once */
     unsigned                         is_retired:1;
-} ngx_http_fermata_line_t;
+};
 
 
 /* what is due: ngx_http_fermata_client.c */

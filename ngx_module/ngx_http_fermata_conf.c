@@ -1,15 +1,21 @@
 
 /*
- * Directives of the whole gate: zone, state, coordinator.
+ * Directives of a cluster: zone, state, coordinator.
  */
 
 
 #include "ngx_http_fermata_module.h"
 
 
+static ngx_int_t ngx_http_fermata_own_zone(ngx_conf_t *cf,
+    ngx_http_fermata_main_conf_t *mcf);
 static ngx_int_t ngx_http_fermata_add_coordinator(ngx_conf_t *cf,
     ngx_http_fermata_main_conf_t *mcf, ngx_str_t *value);
 static ngx_uint_t ngx_http_fermata_is_local(struct sockaddr *sa);
+static void ngx_http_fermata_init_values(ngx_http_fermata_main_conf_t *mcf,
+    ngx_http_fermata_main_conf_t *root);
+static ngx_int_t ngx_http_fermata_init_cluster(ngx_conf_t *cf,
+    ngx_http_fermata_main_conf_t *mcf);
 static ngx_msec_t ngx_http_fermata_manager(void *data);
 
 
@@ -25,11 +31,8 @@ ngx_http_fermata_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_str_t  *value, name, s;
 
     if (mcf->shm_zone) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"fermata_zone\" is duplicate: one nginx is the "
-                           "gate of one cluster, another cluster takes an "
-                           "nginx of its own");
-        return NGX_CONF_ERROR;
+        return "is duplicate: another cluster takes a block "
+               "\"fermata_cluster\"";
     }
 
     value = cf->args->elts;
@@ -61,10 +64,33 @@ ngx_http_fermata_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
+    if (ngx_http_fermata_own_zone(cf, mcf) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_fermata_own_zone(ngx_conf_t *cf, ngx_http_fermata_main_conf_t *mcf)
+{
+    ngx_http_fermata_main_conf_t  *other;
+
+    other = mcf->shm_zone->data;
+
+    if (other) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "zone \"%V\" is that of cluster \"%V\", each "
+                           "cluster has its own",
+                           &mcf->shm_zone->shm.name, &other->cluster);
+        return NGX_ERROR;
+    }
+
     mcf->shm_zone->init = ngx_http_fermata_init_zone;
     mcf->shm_zone->data = mcf;
 
-    return NGX_CONF_OK;
+    return ngx_http_fermata_keep_fds(cf, mcf);
 }
 
 
@@ -260,45 +286,108 @@ ngx_http_fermata_is_local(struct sockaddr *sa)
 char *
 ngx_http_fermata_init_main_conf(ngx_conf_t *cf, void *conf)
 {
-    ngx_http_fermata_main_conf_t *mcf = conf;
+    ngx_http_fermata_main_conf_t *root = conf;
 
-    ngx_conf_init_uint_value(mcf->fallback, NGX_HTTP_FERMATA_DEFAULT_CLOSED);
-    ngx_conf_init_msec_value(mcf->tabs_release, 3000);
-    ngx_conf_init_msec_value(mcf->start_wait, 3000);
+    ngx_uint_t                      i;
+    ngx_http_fermata_main_conf_t  **mcfp;
+
+    ngx_http_fermata_init_values(root, root);
+
+    if (root->shm_zone == NULL) {
+
+        if (root->coordinators || root->path) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "the gate needs \"fermata_zone\"");
+            return NGX_CONF_ERROR;
+        }
+
+        /* the first one: there are those of blocks only, if any */
+
+        mcfp = root->clusters->elts;
+        root->clusters->nelts--;
+        root->clusters->elts = mcfp + 1;
+    }
+
+    mcfp = root->clusters->elts;
+
+    for (i = 0; i < root->clusters->nelts; i++) {
+        mcfp[i]->number = i;
+
+        ngx_http_fermata_init_values(mcfp[i], root);
+
+        if (ngx_http_fermata_init_cluster(cf, mcfp[i]) != NGX_OK) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    if (ngx_http_fermata_check_clusters(cf, root->clusters) != NGX_OK
+        || ngx_http_fermata_page_share(cf, root) != NGX_OK
+        || ngx_http_fermata_assign_upstreams(cf, root) != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_http_fermata_upstream_init(cf);
+}
+
+
+static void
+ngx_http_fermata_init_values(ngx_http_fermata_main_conf_t *mcf,
+    ngx_http_fermata_main_conf_t *root)
+{
+    if (mcf == root) {
+        ngx_conf_init_uint_value(mcf->fallback,
+                                 NGX_HTTP_FERMATA_DEFAULT_CLOSED);
+        ngx_conf_init_msec_value(mcf->tabs_release, 3000);
+        ngx_conf_init_msec_value(mcf->start_wait, 3000);
+
+        if (mcf->live.data == NULL) {
+            ngx_str_set(&mcf->live, "/fermata-live");
+        }
+
+    } else {
+        ngx_conf_init_uint_value(mcf->fallback, root->fallback);
+        ngx_conf_init_msec_value(mcf->tabs_release, root->tabs_release);
+        ngx_conf_init_uint_value(mcf->tabs_max, root->tabs_max);
+        ngx_conf_init_msec_value(mcf->start_wait, root->start_wait);
+
+        if (mcf->live.data == NULL) {
+            mcf->live = root->live;
+        }
+    }
 
     if (mcf->name.len == 0) {
         ngx_str_set(&mcf->name, "gate1");
     }
+}
 
-    if (mcf->live.data == NULL) {
-        ngx_str_set(&mcf->live, "/fermata-live");
-    }
 
-    if (ngx_http_fermata_page_policy(cf, mcf) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    if ((mcf->used || mcf->coordinators || mcf->path)
-        && mcf->shm_zone == NULL)
-    {
+static ngx_int_t
+ngx_http_fermata_init_cluster(ngx_conf_t *cf,
+    ngx_http_fermata_main_conf_t *mcf)
+{
+    if (mcf->shm_zone == NULL) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "the gate needs \"fermata_zone\"");
-        return NGX_CONF_ERROR;
+                           "cluster \"%V\" needs \"fermata_zone\"",
+                           &mcf->cluster);
+        return NGX_ERROR;
     }
 
-    if (mcf->shm_zone && mcf->path == NULL) {
+    if (mcf->path == NULL) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "the gate needs \"fermata_state\"");
-        return NGX_CONF_ERROR;
+                           "the gate needs \"fermata_state\", that of cluster "
+                           "\"%V\" is missing",
+                           &mcf->cluster);
+        return NGX_ERROR;
     }
 
     if (ngx_http_fermata_ssl_init(cf, mcf) != NGX_CONF_OK
         || ngx_http_fermata_coordinator_init(cf, mcf) != NGX_CONF_OK)
     {
-        return NGX_CONF_ERROR;
+        return NGX_ERROR;
     }
 
-    return ngx_http_fermata_upstream_init(cf, mcf);
+    return NGX_OK;
 }
 
 

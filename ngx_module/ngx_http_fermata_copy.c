@@ -1,7 +1,7 @@
 
 /*
- * Copies of the page: one for each kind and language in each worker, made
- * again when what it says has changed.
+ * Copies of the page: one for each kind, cluster and language in each worker,
+ * made again when what it says has changed.
  */
 
 
@@ -20,6 +20,8 @@
 #define NGX_HTTP_FERMATA_HASH_LEN  sizeof("'sha256-'") - 1 + 44
 
 
+static ngx_int_t ngx_http_fermata_copies_create(ngx_conf_t *cf,
+    ngx_http_fermata_page_t *page, ngx_uint_t clusters);
 static ngx_http_fermata_copy_t *ngx_http_fermata_copy_make(
     ngx_http_fermata_page_t *page, ngx_http_fermata_main_conf_t *mcf,
     ngx_uint_t language, ngx_log_t *log);
@@ -34,24 +36,87 @@ static u_char *ngx_http_fermata_policy_hash(u_char *dst, ngx_str_t *page,
     char *open, char *close);
 
 
+/* Of our own pages, which are those of all clusters. */
+
+ngx_int_t
+ngx_http_fermata_page_share(ngx_conf_t *cf, ngx_http_fermata_main_conf_t *root)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_HTTP_FERMATA_KINDS; i++) {
+        if (ngx_http_fermata_copies_create(cf, &root->pages[i],
+                                           root->clusters->nelts)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return ngx_http_fermata_page_policy(cf, root);
+}
+
+
+/* After page_share(): it is known how many clusters there are. */
+
+ngx_int_t
+ngx_http_fermata_page_merge(ngx_conf_t *cf, ngx_http_fermata_loc_conf_t *prev,
+    ngx_http_fermata_loc_conf_t *conf)
+{
+    ngx_uint_t                     i;
+    ngx_http_fermata_main_conf_t  *root;
+
+    root = ngx_http_conf_get_module_main_conf(cf, ngx_http_fermata_module);
+
+    for (i = 0; i < NGX_HTTP_FERMATA_KINDS; i++) {
+
+        if (conf->pages[i] == NULL) {
+            conf->pages[i] = prev->pages[i];
+        }
+
+        if (conf->pages[i]
+            && ngx_http_fermata_copies_create(cf, conf->pages[i],
+                                              root->clusters->nelts)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_fermata_copies_create(ngx_conf_t *cf, ngx_http_fermata_page_t *page,
+    ngx_uint_t clusters)
+{
+    if (page->copies) {
+        return NGX_OK;
+    }
+
+    page->copies = ngx_pcalloc(cf->pool, clusters * FM_GATE_LANGUAGES
+                                         * sizeof(ngx_http_fermata_copy_t *));
+
+    return page->copies ? NGX_OK : NGX_ERROR;
+}
+
+
 /*
  * The page as it is now in the language of this request.  It is kept while
  * handlers and filters run; who needs it for longer takes a reference.
  */
 
 ngx_http_fermata_copy_t *
-ngx_http_fermata_page_copy(ngx_http_request_t *r, ngx_uint_t kind)
+ngx_http_fermata_page_copy(ngx_http_request_t *r,
+    ngx_http_fermata_main_conf_t *mcf, ngx_uint_t kind)
 {
-    ngx_uint_t                     language;
-    ngx_http_fermata_copy_t       *copy;
-    ngx_http_fermata_page_t       *page;
-    ngx_http_fermata_main_conf_t  *mcf;
-
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_fermata_module);
+    ngx_uint_t                language;
+    ngx_http_fermata_copy_t  *copy;
+    ngx_http_fermata_page_t  *page;
 
     page = ngx_http_fermata_page_of(r, kind);
     language = ngx_http_fermata_language(r);
-    copy = page->copies[language];
+    copy = page->copies[mcf->number * FM_GATE_LANGUAGES + language];
 
     if (copy == NULL || copy->version != mcf->sh->text
         || ngx_time() >= copy->expires)
@@ -88,7 +153,7 @@ ngx_http_fermata_page_t *
 ngx_http_fermata_page_of(ngx_http_request_t *r, ngx_uint_t kind)
 {
     ngx_http_fermata_loc_conf_t   *lcf;
-    ngx_http_fermata_main_conf_t  *mcf;
+    ngx_http_fermata_main_conf_t  *root;
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_fermata_module);
 
@@ -96,9 +161,9 @@ ngx_http_fermata_page_of(ngx_http_request_t *r, ngx_uint_t kind)
         return lcf->pages[kind];
     }
 
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_fermata_module);
+    root = ngx_http_get_module_main_conf(r, ngx_http_fermata_module);
 
-    return &mcf->pages[kind];
+    return &root->pages[kind];
 }
 
 
@@ -106,7 +171,7 @@ static ngx_http_fermata_copy_t *
 ngx_http_fermata_copy_make(ngx_http_fermata_page_t *page,
     ngx_http_fermata_main_conf_t *mcf, ngx_uint_t language, ngx_log_t *log)
 {
-    ngx_http_fermata_copy_t  *copy;
+    ngx_http_fermata_copy_t  *copy, **kept;
 
     copy = ngx_calloc(sizeof(ngx_http_fermata_copy_t), log);
     if (copy == NULL) {
@@ -135,11 +200,13 @@ ngx_http_fermata_copy_make(ngx_http_fermata_page_t *page,
 
     copy->refs = 1;
 
-    if (page->copies[language]) {
-        ngx_http_fermata_copy_release(page->copies[language]);
+    kept = &page->copies[mcf->number * FM_GATE_LANGUAGES + language];
+
+    if (*kept) {
+        ngx_http_fermata_copy_release(*kept);
     }
 
-    page->copies[language] = copy;
+    *kept = copy;
 
     return copy;
 }

@@ -10,7 +10,7 @@
 static NGX_HTTP_FERMATA_SLOW ngx_int_t ngx_http_fermata_decide(
     ngx_http_request_t *r, ngx_http_fermata_loc_conf_t *lcf, uint64_t word);
 static NGX_HTTP_FERMATA_SLOW ngx_uint_t ngx_http_fermata_is_judged(
-    ngx_http_request_t *r);
+    ngx_http_request_t *r, ngx_http_fermata_main_conf_t *mcf);
 static NGX_HTTP_FERMATA_SLOW ngx_int_t ngx_http_fermata_facts(
     ngx_http_request_t *r, ngx_http_fermata_loc_conf_t *lcf, uint64_t word,
     struct fm_gate_facts *facts);
@@ -34,8 +34,9 @@ static const char  *ngx_http_fermata_verdicts[] = {
 ngx_int_t
 ngx_http_fermata_handler(ngx_http_request_t *r)
 {
-    uint64_t                      word;
-    ngx_http_fermata_loc_conf_t  *lcf;
+    uint64_t                       word;
+    ngx_http_fermata_loc_conf_t   *lcf;
+    ngx_http_fermata_main_conf_t  *mcf;
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_fermata_module);
 
@@ -53,9 +54,10 @@ ngx_http_fermata_handler(ngx_http_request_t *r)
         return ngx_http_fermata_live_send(r);
     }
 
-    word = ngx_http_fermata_sh->word;
+    mcf = lcf->mcf;
+    word = mcf->sh->word;
 
-    if (word != FM_GATE_WORD_OPEN || ngx_http_fermata_blind) {
+    if (word != FM_GATE_WORD_OPEN || mcf->blind) {
         return ngx_http_fermata_decide(r, lcf, word);
     }
 
@@ -65,10 +67,10 @@ ngx_http_fermata_handler(ngx_http_request_t *r)
     if (r->internal
         || ngx_http_get_module_ctx(r, ngx_http_fermata_module) != NULL)
     {
-        return ngx_http_fermata_admit(r, 0);
+        return ngx_http_fermata_admit(r, mcf, 0);
     }
 
-    return ngx_http_fermata_board(r);
+    return ngx_http_fermata_board(r, mcf);
 }
 
 
@@ -80,7 +82,7 @@ ngx_http_fermata_decide(ngx_http_request_t *r,
     struct fm_gate_facts  facts;
     enum fm_gate_verdict  verdict;
 
-    if (r->internal && ngx_http_fermata_is_judged(r)) {
+    if (r->internal && ngx_http_fermata_is_judged(r, lcf->mcf)) {
         return NGX_DECLINED;
     }
 
@@ -88,7 +90,7 @@ ngx_http_fermata_decide(ngx_http_request_t *r,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (ngx_http_fermata_blind) {
+    if (lcf->mcf->blind) {
         word = 0;
     }
 
@@ -110,7 +112,7 @@ ngx_http_fermata_decide(ngx_http_request_t *r,
     }
 
     if (verdict == FM_GATE_PASS) {
-        return ngx_http_fermata_admit(r, facts.is_bypass);
+        return ngx_http_fermata_admit(r, lcf->mcf, facts.is_bypass);
     }
 
     if (verdict == FM_GATE_ASSET) {
@@ -132,11 +134,12 @@ ngx_http_fermata_decide(ngx_http_request_t *r,
 /* Redirected within nginx after it was let through, or as an asset. */
 
 static NGX_HTTP_FERMATA_SLOW ngx_uint_t
-ngx_http_fermata_is_judged(ngx_http_request_t *r)
+ngx_http_fermata_is_judged(ngx_http_request_t *r,
+    ngx_http_fermata_main_conf_t *mcf)
 {
     ngx_http_fermata_ctx_t  *ctx;
 
-    ctx = ngx_http_fermata_get_ctx(r);
+    ctx = ngx_http_fermata_get_ctx(r, mcf);
 
     if (ctx == NULL || !(ctx->counted || ctx->asset)) {
         return 0;
@@ -159,7 +162,7 @@ ngx_http_fermata_facts(ngx_http_request_t *r,
     ngx_int_t                      rc;
     ngx_http_fermata_main_conf_t  *mcf;
 
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_fermata_module);
+    mcf = lcf->mcf;
 
     rc = ngx_http_fermata_test_bypass(r, lcf, word);
 
@@ -169,7 +172,7 @@ ngx_http_fermata_facts(ngx_http_request_t *r,
 
     facts->nodes = mcf->nodes;
     facts->is_off = 0;
-    facts->is_bypass = (rc == NGX_OK && !ngx_http_fermata_blind);
+    facts->is_bypass = (rc == NGX_OK && !mcf->blind);
     facts->wants_json = ngx_http_fermata_wants_json(r);
     facts->is_asset = ngx_http_fermata_is_asset(r, lcf);
 

@@ -25,23 +25,24 @@ struct ngx_http_fermata_hold_s {
 };
 
 
+/* those of one cluster in one worker */
+
+struct ngx_http_fermata_holds_s {
+    ngx_queue_t                      queue;
+    size_t                           memory;
+    ngx_atomic_uint_t                change;
+    ngx_event_t                      timer;
+};
+
+
 static ngx_http_fermata_hold_t *ngx_http_fermata_hold_get(
-    ngx_http_request_t *r);
-static void ngx_http_fermata_hold_begin(ngx_log_t *log);
+    ngx_http_request_t *r, ngx_http_fermata_main_conf_t *mcf);
+static void ngx_http_fermata_hold_begin(ngx_http_fermata_main_conf_t *mcf);
 static void ngx_http_fermata_hold_timer_handler(ngx_event_t *ev);
 static size_t ngx_http_fermata_hold_size(ngx_http_request_t *r);
 static void ngx_http_fermata_hold_handler(ngx_event_t *ev);
 static ngx_int_t ngx_http_fermata_hold_value(ngx_http_fermata_loc_conf_t *lcf,
     ngx_str_t *value);
-
-
-/* of this process; zeroed until the first request is held */
-
-static ngx_queue_t        ngx_http_fermata_holds;
-static size_t             ngx_http_fermata_hold_memory;
-static ngx_atomic_uint_t  ngx_http_fermata_hold_change;
-static ngx_event_t        ngx_http_fermata_hold_timer;
-static ngx_connection_t   ngx_http_fermata_hold_dummy;
 
 
 static ngx_conf_bitmask_t  ngx_http_fermata_hold_masks[] = {
@@ -56,6 +57,29 @@ static ngx_conf_bitmask_t  ngx_http_fermata_hold_masks[] = {
 };
 
 
+ngx_int_t
+ngx_http_fermata_hold_init(ngx_cycle_t *cycle,
+    ngx_http_fermata_main_conf_t *mcf)
+{
+    ngx_http_fermata_holds_t  *holds;
+
+    holds = ngx_pcalloc(cycle->pool, sizeof(ngx_http_fermata_holds_t));
+    if (holds == NULL) {
+        return NGX_ERROR;
+    }
+
+    mcf->holds = holds;
+
+    ngx_queue_init(&holds->queue);
+
+    holds->timer.handler = ngx_http_fermata_hold_timer_handler;
+    holds->timer.data = &mcf->dummy;
+    holds->timer.log = cycle->log;
+
+    return NGX_OK;
+}
+
+
 /* What the decision needs to know; hold_ms 0: this one is not held. */
 
 void
@@ -67,14 +91,14 @@ ngx_http_fermata_hold_facts(ngx_http_request_t *r,
 
     if (lcf->hold == 0
         || ngx_exiting
-        || ngx_http_fermata_blind
+        || lcf->mcf->blind
         || r->headers_in.upgrade
         || !(r->method & lcf->hold_methods))
     {
         return;
     }
 
-    facts->hold_ms = fm_gate_hold_left(ngx_http_fermata_sh->hole_at,
+    facts->hold_ms = fm_gate_hold_left(lcf->mcf->sh->hole_at,
                                        ngx_current_msec, lcf->hold);
 }
 
@@ -85,21 +109,26 @@ ngx_int_t
 ngx_http_fermata_hold(ngx_http_request_t *r, ngx_http_fermata_loc_conf_t *lcf,
     ngx_msec_t left)
 {
-    ngx_http_fermata_hold_t  *hold;
+    ngx_http_fermata_hold_t       *hold;
+    ngx_http_fermata_holds_t      *holds;
+    ngx_http_fermata_main_conf_t  *mcf;
 
-    if (ngx_http_fermata_slot->held >= lcf->hold_requests
-        || ngx_http_fermata_hold_memory + ngx_http_fermata_hold_size(r)
+    mcf = lcf->mcf;
+    holds = mcf->holds;
+
+    if (mcf->slot->held >= lcf->hold_requests
+        || holds->memory + ngx_http_fermata_hold_size(r)
            > lcf->hold_size)
     {
         ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                        "fermata has no room to hold a request, "
                        "held:%uD memory:%uz",
-                       ngx_http_fermata_slot->held,
-                       ngx_http_fermata_hold_memory);
+                       mcf->slot->held,
+                       holds->memory);
         return NGX_DECLINED;
     }
 
-    hold = ngx_http_fermata_hold_get(r);
+    hold = ngx_http_fermata_hold_get(r, mcf);
     if (hold == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -113,17 +142,17 @@ ngx_http_fermata_hold(ngx_http_request_t *r, ngx_http_fermata_loc_conf_t *lcf,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (ngx_http_fermata_slot->held == 0) {
-        ngx_http_fermata_hold_begin(ngx_cycle->log);
+    if (mcf->slot->held == 0) {
+        ngx_http_fermata_hold_begin(mcf);
     }
 
     hold->until = ngx_current_msec + left;
     hold->queued = 1;
 
-    ngx_queue_insert_tail(&ngx_http_fermata_holds, &hold->queue);
+    ngx_queue_insert_tail(&holds->queue, &hold->queue);
 
-    ngx_http_fermata_hold_memory += hold->size;
-    ngx_http_fermata_slot->held++;
+    holds->memory += hold->size;
+    mcf->slot->held++;
 
     r->connection->log->action = "waiting for the gate";
 
@@ -137,12 +166,13 @@ ngx_http_fermata_hold(ngx_http_request_t *r, ngx_http_fermata_loc_conf_t *lcf,
 /* That of the request; made once, however often it is held. */
 
 static ngx_http_fermata_hold_t *
-ngx_http_fermata_hold_get(ngx_http_request_t *r)
+ngx_http_fermata_hold_get(ngx_http_request_t *r,
+    ngx_http_fermata_main_conf_t *mcf)
 {
     ngx_http_fermata_ctx_t   *ctx;
     ngx_http_fermata_hold_t  *hold;
 
-    ctx = ngx_http_fermata_get_ctx(r);
+    ctx = ngx_http_fermata_get_ctx(r, mcf);
     if (ctx == NULL) {
         return NULL;
     }
@@ -175,28 +205,26 @@ ngx_http_fermata_hold_get(ngx_http_request_t *r)
  */
 
 static void
-ngx_http_fermata_hold_begin(ngx_log_t *log)
+ngx_http_fermata_hold_begin(ngx_http_fermata_main_conf_t *mcf)
 {
-    ngx_queue_init(&ngx_http_fermata_holds);
+    mcf->holds->change = mcf->sh->change;
 
-    ngx_http_fermata_hold_change = ngx_http_fermata_sh->change;
-
-    ngx_http_fermata_hold_dummy.fd = (ngx_socket_t) -1;
-
-    ngx_http_fermata_hold_timer.handler = ngx_http_fermata_hold_timer_handler;
-    ngx_http_fermata_hold_timer.data = &ngx_http_fermata_hold_dummy;
-    ngx_http_fermata_hold_timer.log = log;
-
-    ngx_add_timer(&ngx_http_fermata_hold_timer, NGX_HTTP_FERMATA_HOLD_MS);
+    ngx_add_timer(&mcf->holds->timer, NGX_HTTP_FERMATA_HOLD_MS);
 }
 
 
 static void
 ngx_http_fermata_hold_timer_handler(ngx_event_t *ev)
 {
-    ngx_http_fermata_hold_look();
+    ngx_connection_t              *c;
+    ngx_http_fermata_main_conf_t  *mcf;
 
-    if (ngx_http_fermata_slot->held) {
+    c = ev->data;
+    mcf = c->data;
+
+    ngx_http_fermata_hold_look(mcf);
+
+    if (mcf->slot->held) {
         ngx_add_timer(ev, NGX_HTTP_FERMATA_HOLD_MS);
     }
 }
@@ -228,9 +256,13 @@ ngx_http_fermata_hold_size(ngx_http_request_t *r)
 void
 ngx_http_fermata_unhold(ngx_http_fermata_ctx_t *ctx)
 {
-    ngx_http_fermata_hold_t  *hold;
+    ngx_http_fermata_hold_t       *hold;
+    ngx_http_fermata_holds_t      *holds;
+    ngx_http_fermata_main_conf_t  *mcf;
 
     hold = ctx->hold;
+    mcf = ctx->mcf;
+    holds = mcf->holds;
 
     if (!hold->queued) {
         return;
@@ -242,15 +274,13 @@ ngx_http_fermata_unhold(ngx_http_fermata_ctx_t *ctx)
 
     ngx_queue_remove(&hold->queue);
 
-    ngx_http_fermata_hold_memory -= hold->size;
-    ngx_http_fermata_slot->held--;
+    holds->memory -= hold->size;
+    mcf->slot->held--;
 
     hold->queued = 0;
 
-    if (ngx_http_fermata_slot->held == 0
-        && ngx_http_fermata_hold_timer.timer_set)
-    {
-        ngx_del_timer(&ngx_http_fermata_hold_timer);
+    if (mcf->slot->held == 0 && holds->timer.timer_set) {
+        ngx_del_timer(&holds->timer);
     }
 }
 
@@ -261,23 +291,25 @@ ngx_http_fermata_unhold(ngx_http_fermata_ctx_t *ctx)
  */
 
 void
-ngx_http_fermata_hold_look(void)
+ngx_http_fermata_hold_look(ngx_http_fermata_main_conf_t *mcf)
 {
-    ngx_uint_t                all;
-    ngx_queue_t              *q;
-    ngx_http_fermata_hold_t  *hold;
+    ngx_uint_t                 all;
+    ngx_queue_t               *q;
+    ngx_http_fermata_hold_t   *hold;
+    ngx_http_fermata_holds_t  *holds;
 
-    if (ngx_http_fermata_slot->held == 0) {
+    if (mcf->slot->held == 0) {
         return;
     }
 
-    all = ngx_exiting
-          || ngx_http_fermata_hold_change != ngx_http_fermata_sh->change;
+    holds = mcf->holds;
 
-    ngx_http_fermata_hold_change = ngx_http_fermata_sh->change;
+    all = ngx_exiting || holds->change != mcf->sh->change;
 
-    for (q = ngx_queue_head(&ngx_http_fermata_holds);
-         q != ngx_queue_sentinel(&ngx_http_fermata_holds);
+    holds->change = mcf->sh->change;
+
+    for (q = ngx_queue_head(&holds->queue);
+         q != ngx_queue_sentinel(&holds->queue);
          q = ngx_queue_next(q))
     {
         hold = ngx_queue_data(q, ngx_http_fermata_hold_t, queue);

@@ -17,9 +17,6 @@ static ngx_int_t ngx_http_fermata_idle_node(ngx_connection_t *c,
     ngx_http_fermata_main_conf_t *mcf, uint64_t word, ngx_uint_t *denied);
 
 
-static ngx_msec_t  ngx_http_fermata_idle_at;
-
-
 void
 ngx_http_fermata_look_idle(ngx_http_fermata_main_conf_t *mcf,
     ngx_uint_t changed)
@@ -33,13 +30,12 @@ ngx_http_fermata_look_idle(ngx_http_fermata_main_conf_t *mcf,
     word = mcf->sh->word;
 
     if (!changed
-        && ngx_current_msec - ngx_http_fermata_idle_at
-           < NGX_HTTP_FERMATA_IDLE_MS)
+        && ngx_current_msec - mcf->idle_at < NGX_HTTP_FERMATA_IDLE_MS)
     {
         return;
     }
 
-    ngx_http_fermata_idle_at = ngx_current_msec;
+    mcf->idle_at = ngx_current_msec;
     ngx_memzero(idle, sizeof(idle));
 
     c = ngx_cycle->connections;
@@ -78,7 +74,7 @@ ngx_http_fermata_look_idle(ngx_http_fermata_main_conf_t *mcf,
     }
 
     for (i = 0; i < NGX_HTTP_FERMATA_NODES; i++) {
-        ngx_http_fermata_slot->idle[i] = idle[i];
+        mcf->slot->idle[i] = idle[i];
     }
 }
 

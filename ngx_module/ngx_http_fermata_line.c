@@ -36,7 +36,7 @@ ngx_http_fermata_dial(ngx_http_fermata_line_t *line)
     line->peer.socklen = line->addr->socklen;
     line->peer.name = &line->addr->name;
     line->peer.get = ngx_event_get_peer;
-    line->peer.log = ngx_cycle->log;
+    line->peer.log = &line->mcf->log;
     line->peer.log_error = NGX_ERROR_INFO;
 
     line->heard_at = ngx_current_msec;
@@ -46,7 +46,7 @@ ngx_http_fermata_dial(ngx_http_fermata_line_t *line)
 
     rc = ngx_event_connect_peer(&line->peer);
 
-    ngx_log_debug2(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+    ngx_log_debug2(NGX_LOG_DEBUG_CORE, &line->mcf->log, 0,
                    "fermata dials coordinator %V: %i", &line->addr->name, rc);
 
     if (rc != NGX_OK && rc != NGX_AGAIN) {
@@ -56,7 +56,7 @@ ngx_http_fermata_dial(ngx_http_fermata_line_t *line)
 
     c = line->peer.connection;
     c->data = line;
-    c->log = ngx_cycle->log;
+    c->log = &line->mcf->log;
     c->read->log = c->log;
     c->write->log = c->log;
     c->read->handler = ngx_http_fermata_read_handler;
@@ -143,7 +143,7 @@ ngx_http_fermata_hang_up(ngx_http_fermata_line_t *line, const char *why)
 
     level = line->is_silent ? NGX_LOG_INFO : NGX_LOG_WARN;
 
-    ngx_log_error(level, ngx_cycle->log, 0,
+    ngx_log_error(level, &line->mcf->log, 0,
                   "fermata: no line to coordinator %V: %s",
                   &line->addr->name, why);
 
@@ -295,7 +295,7 @@ ngx_http_fermata_greeting(ngx_http_fermata_line_t *line,
         reason = envelope->goodbye->reason;
         len = ngx_min(ngx_strlen(reason), 200);
 
-        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+        ngx_log_error(NGX_LOG_WARN, &line->mcf->log, 0,
                       "fermata: coordinator says \"%*s\"", len, reason);
 
         return "it refuses this gate";
@@ -317,12 +317,12 @@ ngx_http_fermata_frame(ngx_http_fermata_line_t *line, u_char *data,
     envelope = fm_frame_unpack(data, size, FERMATA__ROLE__ROLE_COORDINATOR,
                                &err);
 
-    ngx_log_debug2(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+    ngx_log_debug2(NGX_LOG_DEBUG_CORE, &line->mcf->log, 0,
                    "fermata frame in, size:%uz body:%d",
                    size, envelope ? (int) envelope->body_case : -1);
 
     if (envelope == NULL) {
-        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0, "fermata: %s",
+        ngx_log_error(NGX_LOG_WARN, &line->mcf->log, 0, "fermata: %s",
                       err.text);
         fault = "it has sent a frame that it may not send, or that is none";
 
@@ -376,7 +376,7 @@ ngx_http_fermata_welcome(ngx_http_fermata_line_t *line,
         line->lost = welcome->lost_ms;
     }
 
-    ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
+    ngx_log_error(NGX_LOG_NOTICE, &line->mcf->log, 0,
                   "fermata: line to coordinator %V is up",
                   &line->addr->name);
 
@@ -398,7 +398,7 @@ ngx_http_fermata_send(ngx_http_fermata_line_t *line,
     ngx_str_t    frame;
     ngx_pool_t  *pool;
 
-    pool = ngx_create_pool(4096, ngx_cycle->log);
+    pool = ngx_create_pool(4096, &line->mcf->log);
     if (pool == NULL) {
         return;
     }
@@ -408,7 +408,7 @@ ngx_http_fermata_send(ngx_http_fermata_line_t *line,
         return;
     }
 
-    ngx_log_debug3(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+    ngx_log_debug3(NGX_LOG_DEBUG_CORE, &line->mcf->log, 0,
                    "fermata frame out, size:%uz body:%d waiting:%uz",
                    frame.len, (int) envelope->body_case, line->out_len);
 

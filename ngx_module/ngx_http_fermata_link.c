@@ -74,16 +74,20 @@ ngx_http_fermata_parse_link(ngx_http_request_t *r, ngx_str_t *token,
 ngx_int_t
 ngx_http_fermata_open_link(ngx_http_request_t *r)
 {
-    int64_t                  expires;
-    ngx_int_t                rc;
-    ngx_str_t                token, to;
-    enum fm_bypass_verdict   verdict;
+    int64_t                       expires;
+    ngx_int_t                     rc;
+    ngx_str_t                     token, to;
+    enum fm_bypass_verdict        verdict;
+    ngx_http_fermata_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_fermata_module);
 
     expires = 0;
     verdict = FM_BYPASS_BAD;
 
     if (ngx_http_fermata_parse_link(r, &token, &to) == NGX_OK) {
-        verdict = ngx_http_fermata_token(token.data, token.len, &expires);
+        verdict = ngx_http_fermata_token(lcf->mcf->sh, token.data, token.len,
+                                         &expires);
     }
 
     ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,

@@ -33,13 +33,13 @@ ngx_http_fermata_live_send(ngx_http_request_t *r)
         return rc;
     }
 
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_fermata_module);
+    mcf = ngx_http_fermata_cluster_of(r);
 
     ngx_memzero(&facts, sizeof(struct fm_gate_facts));
 
     facts.nodes = mcf->nodes;
 
-    kind = (!ngx_http_fermata_blind
+    kind = (!mcf->blind
             && fm_gate_decide(mcf->sh->word, &facts) == FM_GATE_PASS)
            ? NGX_HTTP_FERMATA_OPENED : NGX_HTTP_FERMATA_LIVE;
 
@@ -86,9 +86,12 @@ ngx_http_fermata_is_grpc(ngx_http_request_t *r)
 ngx_int_t
 ngx_http_fermata_grpc_send(ngx_http_request_t *r)
 {
-    ngx_str_t  text;
+    ngx_str_t                      text;
+    ngx_http_fermata_main_conf_t  *mcf;
 
     static char  message[] = "The application is being maintained";
+
+    mcf = ngx_http_fermata_cluster_of(r);
 
     ngx_http_fermata_clear_headers(r, NGX_HTTP_OK);
 
@@ -103,12 +106,12 @@ ngx_http_fermata_grpc_send(ngx_http_request_t *r)
         || ngx_http_fermata_add_header(r, "grpc-message", message,
                                        sizeof(message) - 1)
            != NGX_OK
-        || ngx_http_fermata_add_retry_after(r) != NGX_OK)
+        || ngx_http_fermata_add_retry_after(r, mcf) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_http_fermata_slot->refused++;
+    mcf->slot->refused++;
 
     r->header_only = 1;
     ngx_str_null(&text);

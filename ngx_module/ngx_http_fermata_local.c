@@ -41,6 +41,8 @@ static void ngx_http_fermata_say(ngx_http_fermata_line_t *line,
     const char *id, const char *result);
 static u_char *ngx_http_fermata_say_nodes(u_char *p, u_char *last,
     ngx_http_fermata_main_conf_t *mcf, ngx_http_fermata_sum_t *sum);
+static u_char *ngx_http_fermata_say_clusters(u_char *p, u_char *last,
+    ngx_http_fermata_main_conf_t *mcf);
 
 
 static const char  *ngx_http_fermata_local_modes[] = {
@@ -97,7 +99,7 @@ ngx_http_fermata_find_request(ngx_http_fermata_line_t *line,
     }
 
     if (ngx_close_dir(&dir) == NGX_ERROR) {
-        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, ngx_errno,
+        ngx_log_error(NGX_LOG_ALERT, &line->mcf->log, ngx_errno,
                       ngx_close_dir_n " \"%V\" failed",
                       &line->mcf->path->name);
     }
@@ -129,7 +131,7 @@ ngx_http_fermata_take_request(ngx_http_fermata_line_t *line, u_char *name,
     if (!S_ISREG(sb.st_mode) || sb.st_nlink != 1
         || (sb.st_uid != 0 && sb.st_uid != geteuid()))
     {
-        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
+        ngx_log_error(NGX_LOG_ALERT, &line->mcf->log, 0,
                       "fermata: request \"%s\" of user %d is not heard",
                       path, (int) sb.st_uid);
         return NGX_DECLINED;
@@ -142,7 +144,7 @@ ngx_http_fermata_take_request(ngx_http_fermata_line_t *line, u_char *name,
         ngx_memcpy(req->by, "root", sizeof("root"));
     }
 
-    ngx_log_debug3(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+    ngx_log_debug3(NGX_LOG_DEBUG_CORE, &line->mcf->log, 0,
                    "fermata request \"%s\" by %s, force:%d",
                    fm_gate_verb_name(req->request.verb), req->by,
                    req->request.force);
@@ -192,7 +194,7 @@ ngx_http_fermata_carry_out(ngx_http_fermata_line_t *line,
     ngx_memcpy(line->local_id, req->request.id, sizeof(line->local_id));
 
     if (verb == FM_GATE_VERB_RESUME) {
-        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
+        ngx_log_error(NGX_LOG_ALERT, &line->mcf->log, 0,
                       "fermata: by hand of %s on this host: coordinators "
                       "rule again", req->by);
         ngx_http_fermata_resume(line);
@@ -213,7 +215,7 @@ ngx_http_fermata_resume(ngx_http_fermata_line_t *line)
     ngx_memzero(&override, sizeof(ngx_http_fermata_override_t));
 
     if (ngx_http_fermata_state_remove(&line->mcf->path->name, "override",
-                                      ngx_cycle->log)
+                                      &line->mcf->log)
         != NGX_OK)
     {
         /* it would be back after the next start: not resumed by half */
@@ -279,6 +281,7 @@ ngx_http_fermata_say(ngx_http_fermata_line_t *line, const char *id,
                      sh->waiting, sum.workers, sum.generations, sum.in_flight,
                      sum.websockets, sum.idle);
 
+    p = ngx_http_fermata_say_clusters(p, last, line->mcf);
     p = ngx_http_fermata_say_nodes(p, last, line->mcf, &sum);
 
     ngx_snprintf(path, sizeof(path), "%V/answer.%s.new%Z",
@@ -289,7 +292,7 @@ ngx_http_fermata_say(ngx_http_fermata_line_t *line, const char *id,
               0600);
 
     if (fd == NGX_INVALID_FILE) {
-        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, ngx_errno,
+        ngx_log_error(NGX_LOG_ALERT, &line->mcf->log, ngx_errno,
                       ngx_open_file_n " \"%s\" failed", path);
         return;
     }
@@ -297,14 +300,14 @@ ngx_http_fermata_say(ngx_http_fermata_line_t *line, const char *id,
     /* on a full disk it stays empty: the name alone says that it is done */
 
     if (write(fd, text, p - text) != p - text) {
-        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, ngx_errno,
+        ngx_log_error(NGX_LOG_ALERT, &line->mcf->log, ngx_errno,
                       "write() \"%s\" failed", path);
     }
 
     (void) close(fd);
 
     if (ngx_rename_file(path, to) == NGX_FILE_ERROR) {
-        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, ngx_errno,
+        ngx_log_error(NGX_LOG_ALERT, &line->mcf->log, ngx_errno,
                       ngx_rename_file_n " \"%s\" to \"%s\" failed", path, to);
     }
 }
@@ -327,6 +330,31 @@ ngx_http_fermata_say_nodes(u_char *p, u_char *last,
 
         p = ngx_slprintf(p, last, "node=%s %ui %ui %ui\n", sh->nodes[i],
                          sum->nodes[i], sum->sockets[i], sum->kept[i]);
+    }
+
+    return p;
+}
+
+
+/* Its own name, and where the others of this nginx are reached. */
+
+static u_char *
+ngx_http_fermata_say_clusters(u_char *p, u_char *last,
+    ngx_http_fermata_main_conf_t *mcf)
+{
+    ngx_uint_t                      i;
+    ngx_http_fermata_main_conf_t  **mcfp;
+
+    p = ngx_slprintf(p, last, "cluster=%V\n", &mcf->cluster);
+
+    mcfp = mcf->clusters->elts;
+
+    for (i = 0; i < mcf->clusters->nelts; i++) {
+
+        if (mcfp[i] != mcf) {
+            p = ngx_slprintf(p, last, "other=%V %V\n", &mcfp[i]->cluster,
+                             &mcfp[i]->path->name);
+        }
     }
 
     return p;

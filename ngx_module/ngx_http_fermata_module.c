@@ -23,59 +23,77 @@ static ngx_conf_enum_t  ngx_http_fermata_fallbacks[] = {
 };
 
 
+/* those with NGX_HTTP_FERMATA_CONF: in http{}, and in fermata_cluster{} */
+
 static ngx_command_t  ngx_http_fermata_commands[] = {
 
+    { ngx_string("fermata_cluster"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_BLOCK|NGX_CONF_TAKE1,
+      ngx_http_fermata_cluster,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    /* nginx's own is not for contexts that it does not know */
+
+    { ngx_string("include"),
+      NGX_HTTP_FERMATA_CONF|NGX_CONF_TAKE1,
+      ngx_conf_include,
+      0,
+      0,
+      NULL },
+
     { ngx_string("fermata_zone"),
-      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_FERMATA_CONF|NGX_CONF_TAKE1,
       ngx_http_fermata_zone,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
       NULL },
 
     { ngx_string("fermata_state"),
-      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_FERMATA_CONF|NGX_CONF_TAKE1,
       ngx_http_fermata_state,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
       NULL },
 
     { ngx_string("fermata_coordinator"),
-      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_FERMATA_CONF|NGX_CONF_1MORE,
       ngx_http_fermata_coordinator,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
       NULL },
 
     { ngx_string("fermata_ssl_certificate"),
-      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_FERMATA_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_str_slot,
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(ngx_http_fermata_main_conf_t, ssl_certificate),
       NULL },
 
     { ngx_string("fermata_ssl_certificate_key"),
-      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_FERMATA_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_str_slot,
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(ngx_http_fermata_main_conf_t, ssl_certificate_key),
       NULL },
 
     { ngx_string("fermata_ssl_trusted_certificate"),
-      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_FERMATA_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_str_slot,
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(ngx_http_fermata_main_conf_t, ssl_trusted),
       NULL },
 
     { ngx_string("fermata_default"),
-      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_FERMATA_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_enum_slot,
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(ngx_http_fermata_main_conf_t, fallback),
       &ngx_http_fermata_fallbacks },
 
     { ngx_string("fermata_start_wait"),
-      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_FERMATA_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_msec_slot,
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(ngx_http_fermata_main_conf_t, start_wait),
@@ -89,10 +107,10 @@ static ngx_command_t  ngx_http_fermata_commands[] = {
       NULL },
 
     { ngx_string("fermata"),
-      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
-      ngx_conf_set_flag_slot,
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_fermata_enable,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_fermata_loc_conf_t, enable),
+      0,
       NULL },
 
     { ngx_string("fermata_bypass"),
@@ -145,7 +163,7 @@ static ngx_command_t  ngx_http_fermata_commands[] = {
       NULL },
 
     { ngx_string("fermata_live"),
-      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_FERMATA_CONF|NGX_CONF_TAKE1,
       ngx_http_fermata_live,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
@@ -173,21 +191,21 @@ static ngx_command_t  ngx_http_fermata_commands[] = {
       NULL },
 
     { ngx_string("fermata_websocket_release"),
-      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_FERMATA_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_msec_slot,
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(ngx_http_fermata_main_conf_t, tabs_release),
       NULL },
 
     { ngx_string("fermata_websocket_max"),
-      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_FERMATA_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_num_slot,
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(ngx_http_fermata_main_conf_t, tabs_max),
       NULL },
 
     { ngx_string("fermata_status"),
-      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE12,
       ngx_http_fermata_status,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
@@ -231,6 +249,41 @@ ngx_module_t  ngx_http_fermata_module = {
 static void *
 ngx_http_fermata_create_main_conf(ngx_conf_t *cf)
 {
+    ngx_http_fermata_main_conf_t  *mcf, **mcfp;
+
+    mcf = ngx_http_fermata_create_cluster(cf);
+    if (mcf == NULL) {
+        return NULL;
+    }
+
+    ngx_str_set(&mcf->cluster, NGX_HTTP_FERMATA_CLUSTER);
+
+    mcf->clusters = ngx_array_create(cf->pool, 2,
+                                     sizeof(ngx_http_fermata_main_conf_t *));
+    if (mcf->clusters == NULL) {
+        return NULL;
+    }
+
+    mcfp = ngx_array_push(mcf->clusters);
+    if (mcfp == NULL) {
+        return NULL;
+    }
+
+    *mcfp = mcf;
+
+    if (ngx_http_fermata_page_init(cf, mcf) != NGX_OK) {
+        return NULL;
+    }
+
+    return mcf;
+}
+
+
+/* The conf of http{}, or of a block fermata_cluster{}. */
+
+ngx_http_fermata_main_conf_t *
+ngx_http_fermata_create_cluster(ngx_conf_t *cf)
+{
     ngx_http_fermata_main_conf_t  *mcf;
 
     mcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_fermata_main_conf_t));
@@ -241,9 +294,12 @@ ngx_http_fermata_create_main_conf(ngx_conf_t *cf)
     /*
      * set by ngx_pcalloc():
      *
-     *     mcf->shm_zone = NULL;
      *     mcf->sh = NULL;
+     *     mcf->slot = NULL;
+     *     mcf->blind = 0;
      *     mcf->nodes = 0;
+     *     mcf->shm_zone = NULL;
+     *     mcf->fds = NULL;
      *     mcf->path = NULL;
      *     mcf->coordinators = NULL;
      *     mcf->name = { 0, NULL };
@@ -253,7 +309,7 @@ ngx_http_fermata_create_main_conf(ngx_conf_t *cf)
      *     mcf->ssl = NULL;
      *     mcf->live = { 0, NULL };
      *     mcf->policy = { 0, NULL };
-     *     mcf->used = 0;
+     *     and all that is of one process
      */
 
     mcf->fallback = NGX_CONF_UNSET_UINT;
@@ -268,8 +324,6 @@ ngx_http_fermata_create_main_conf(ngx_conf_t *cf)
         return NULL;
     }
 
-    ngx_http_fermata_page_init(mcf);
-
     return mcf;
 }
 
@@ -282,6 +336,8 @@ ngx_http_fermata_create_srv_conf(ngx_conf_t *cf)
      *
      *     ucf->nodes = NULL;
      *     ucf->init = NULL;
+     *     ucf->mcf = NULL;
+     *     ucf->which = { { 0, NULL }, NULL, 0 };
      */
 
     return ngx_pcalloc(cf->pool, sizeof(ngx_http_fermata_srv_conf_t));
@@ -301,6 +357,8 @@ ngx_http_fermata_create_loc_conf(ngx_conf_t *cf)
     /*
      * set by ngx_pcalloc():
      *
+     *     lcf->mcf = NULL;
+     *     lcf->which = { { 0, NULL }, NULL, 0 };
      *     lcf->status = 0;
      *     lcf->live = { 0, NULL };
      *     lcf->assets_location = { 0, NULL };
@@ -325,8 +383,11 @@ ngx_http_fermata_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_fermata_loc_conf_t *prev = parent;
     ngx_http_fermata_loc_conf_t *conf = child;
 
-    ngx_uint_t                     i;
-    ngx_http_fermata_main_conf_t  *mcf;
+    if (conf->which.name.data == NULL
+        && (prev->which.name.data || conf->which.file == NULL))
+    {
+        conf->which = prev->which;
+    }
 
     ngx_conf_merge_value(conf->enable, prev->enable, 0);
     ngx_conf_merge_sec_value(conf->retry_after, prev->retry_after, 10);
@@ -338,26 +399,25 @@ ngx_http_fermata_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_ERROR;
     }
 
-    for (i = 0; i < NGX_HTTP_FERMATA_KINDS; i++) {
-        if (conf->pages[i] == NULL) {
-            conf->pages[i] = prev->pages[i];
-        }
+    if (ngx_http_fermata_page_merge(cf, prev, conf) != NGX_OK
+        || ngx_http_fermata_find_cluster(cf, &conf->which, &conf->mcf)
+           != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->mcf) {
+        conf->live = conf->mcf->live;
+
+    } else if (conf->enable || conf->status) {
+        ngx_http_fermata_no_cluster(cf, &conf->which,
+                                    conf->status ? "fermata_status cluster="
+                                                 : "fermata ");
+        return NGX_CONF_ERROR;
     }
 
     if (conf->status) {
         conf->enable = 0;
-    }
-
-    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_fermata_module);
-
-    conf->live = mcf->live;
-
-    if (conf->enable || conf->status) {
-        if (mcf->shm_zone == NULL) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "the gate needs \"fermata_zone\"");
-            return NGX_CONF_ERROR;
-        }
     }
 
     return NGX_CONF_OK;
@@ -373,7 +433,7 @@ ngx_http_fermata_init(ngx_conf_t *cf)
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_fermata_module);
 
-    if (mcf->shm_zone == NULL) {
+    if (mcf->clusters->nelts == 0) {
         return NGX_OK;
     }
 

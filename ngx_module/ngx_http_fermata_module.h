@@ -32,6 +32,9 @@
 
 #define NGX_HTTP_FERMATA_VERSION    "0.1.0"
 
+/* directives within fermata_cluster{}: no bit of nginx's own */
+#define NGX_HTTP_FERMATA_CONF       0x00800000
+
 #define NGX_HTTP_FERMATA_NODES      FM_NODES_MAX
 #define NGX_HTTP_FERMATA_SLOTS      128
 #define NGX_HTTP_FERMATA_ZONE_MIN   (256 * 1024)
@@ -54,77 +57,16 @@
 #define NGX_HTTP_FERMATA_DEFAULT_LAST    2
 
 
-/*
- * What one process does.  Written by its owner only, read by everybody;
- * counts of a dead process are not read, but for passed and refused.
- */
+#include "ngx_http_fermata_shm.h"
+
+
+/* The eventfds of a zone, in the master: closed when no cycle has the zone. */
 
 typedef struct {
-    ngx_atomic_t                     pid;
-    ngx_atomic_t                     started;   /* tells pids apart */
-    ngx_atomic_t                     seen;      /* change obeyed */
-    ngx_atomic_t                     passed;
-    ngx_atomic_t                     refused;
-    volatile uint32_t                in_flight;
-    volatile uint32_t                nodes[NGX_HTTP_FERMATA_NODES];
-    volatile uint32_t                websockets[NGX_HTTP_FERMATA_NODES];
-    volatile uint32_t                bypassed;
-    volatile uint32_t                bypassed_sockets;
-    volatile uint32_t                tabs;      /* kept by the gate */
-    volatile uint32_t                idle[NGX_HTTP_FERMATA_NODES];
-    volatile uint32_t                generation;
-    volatile uint32_t                held;
-    ngx_atomic_t                     assets;    /* served while closed */
-} ngx_http_fermata_slot_t;
-
-
-/* What somebody has done by hand: see ngx_http_fermata_override.c */
-
-typedef struct {
-    enum fm_gate_mode                mode;      /* FM_GATE_NONE: nothing */
-    int64_t                          at;        /* unix seconds */
-    char                             by[FM_NAME_SIZE];
-    ngx_uint_t                       loose;     /* could not be written */
-} ngx_http_fermata_override_t;
-
-
-typedef struct {
-    ngx_atomic_t                     word;
-    ngx_atomic_t                     change;    /* raised after each store */
-    ngx_atomic_t                     closed_at; /* change that closed */
-    ngx_atomic_t                     cut_at;    /* ms, 0: never */
-    uint64_t                         configured;    /* nodes */
-    ngx_atomic_t                     hole_at;   /* ms, 0: not known */
-    ngx_atomic_t                     text;      /* odd: being written */
-    ngx_atomic_t                     manager;   /* pid of the newest one */
-    ngx_atomic_t                     connected;
-    ngx_atomic_t                     passed;    /* of slots reused */
-    ngx_atomic_t                     refused;
-    ngx_atomic_t                     assets;
-    ngx_atomic_t                     generation; /* of the newest workers */
-
-    /* just started: closed until told, or until then in ms (0: not yet) */
-    ngx_atomic_t                     waiting;
-    ngx_atomic_t                     wait_until;
-
-    /* eventfds of the master, inherited by all generations; -1: none */
-    ngx_fd_t                         wake;      /* to the workers */
-    ngx_fd_t                         bell;      /* to the manager */
-
-    u_char                           instance[17];
-
-    /* an index is never given to another name while the zone lives */
-    ngx_uint_t                       nnodes;
-    u_char                           nodes[NGX_HTTP_FERMATA_NODES]
-                                          [FM_NAME_SIZE];
-
-    struct fm_gate_ask               taken;     /* on disk */
-    struct fm_gate_ask               proved;    /* in force everywhere */
-    ngx_atomic_t                     proved_change;
-    ngx_http_fermata_override_t      override;
-
-    ngx_http_fermata_slot_t          slots[NGX_HTTP_FERMATA_SLOTS];
-} ngx_http_fermata_shctx_t;
+    ngx_uint_t                       refs;
+    ngx_fd_t                         wake;
+    ngx_fd_t                         bell;
+} ngx_http_fermata_fds_t;
 
 
 /*
@@ -144,7 +86,7 @@ typedef struct {
 typedef struct {
     ngx_str_t                        source;    /* with {{placeholders}} */
     ngx_uint_t                       kind;
-    ngx_http_fermata_copy_t         *copies[FM_GATE_LANGUAGES];
+    ngx_http_fermata_copy_t        **copies;    /* by cluster, language */
     unsigned                         polls:1;   /* itself, by its script */
     unsigned                         stock:1;   /* ours */
 } ngx_http_fermata_page_t;
@@ -157,12 +99,36 @@ typedef struct {
 } ngx_http_fermata_node_t;
 
 
-typedef struct {
-    ngx_shm_zone_t                  *shm_zone;
+typedef struct ngx_http_fermata_main_conf_s  ngx_http_fermata_main_conf_t;
+typedef struct ngx_http_fermata_line_s       ngx_http_fermata_line_t;
+typedef struct ngx_http_fermata_tabs_s       ngx_http_fermata_tabs_t;
+typedef struct ngx_http_fermata_holds_s      ngx_http_fermata_holds_t;
+
+
+/*
+ * One cluster: the main conf of http{}, and another for each block
+ * fermata_cluster{}.  Nothing of one is known to another.
+ */
+
+struct ngx_http_fermata_main_conf_s {
+
+    /* of a worker, for each request: see ngx_http_fermata_worker.c */
+
     ngx_http_fermata_shctx_t        *sh;
+    ngx_http_fermata_slot_t         *slot;
+    ngx_uint_t                       blind;     /* the page only */
+    ngx_queue_t                      rides;
+
     ngx_slab_pool_t                 *shpool;
     uint64_t                         nodes;     /* mask of the named ones */
 
+    ngx_str_t                        cluster;   /* its name */
+    ngx_uint_t                       number;    /* among the clusters */
+    ngx_array_t                     *clusters;  /* of all, pointers */
+    ngx_log_t                        log;       /* says which one it is */
+
+    ngx_shm_zone_t                  *shm_zone;
+    ngx_http_fermata_fds_t          *fds;
     ngx_path_t                      *path;
     ngx_array_t                     *coordinators;  /* of ngx_addr_t */
     ngx_str_t                        name;
@@ -175,24 +141,47 @@ typedef struct {
     ngx_str_t                        ssl_trusted;
     ngx_ssl_t                       *ssl;
 
-    ngx_http_fermata_page_t          pages[NGX_HTTP_FERMATA_KINDS];
+    ngx_http_fermata_page_t         *pages;     /* ours, in http{} only */
     ngx_str_t                        live;      /* uri, empty: off */
-    ngx_str_t                        policy;    /* of our own page */
+    ngx_str_t                        policy;    /* of them, likewise */
     ngx_array_t                      upstreams; /* of ucf pointers */
     ngx_uint_t                       tabs_max;
     ngx_msec_t                       tabs_release;
-    unsigned                         used:1;
-} ngx_http_fermata_main_conf_t;
+
+    /* of one process: a worker's, and in the manager the line */
+
+    ngx_event_t                      tick;
+    ngx_connection_t                 dummy;     /* data: this conf */
+    ngx_uint_t                       deaf;
+    ngx_msec_t                       idle_at;
+    ngx_http_fermata_tabs_t         *tabs;
+    ngx_http_fermata_holds_t        *holds;
+    ngx_http_fermata_line_t         *line;
+    ngx_http_fermata_slot_t          no_slot;
+};
+
+
+/* A name of a cluster in the configuration, and where it stands. */
+
+typedef struct {
+    ngx_str_t                        name;      /* NULL: not said */
+    u_char                          *file;
+    ngx_uint_t                       line;
+} ngx_http_fermata_which_t;
 
 
 typedef struct {
     ngx_array_t                     *nodes;     /* of node_t */
     ngx_http_upstream_init_peer_pt   init;      /* the balancer's */
+    ngx_http_fermata_main_conf_t    *mcf;
+    ngx_http_fermata_which_t         which;
 } ngx_http_fermata_srv_conf_t;
 
 
 typedef struct {
     ngx_flag_t                       enable;
+    ngx_http_fermata_main_conf_t    *mcf;       /* NULL: none */
+    ngx_http_fermata_which_t         which;
     ngx_flag_t                       status;
     ngx_str_t                        live;      /* of the main conf */
     time_t                           retry_after;
@@ -221,6 +210,7 @@ typedef struct {
     ngx_queue_t                      queue;
     ngx_http_cleanup_t               cleanup;
     ngx_http_request_t              *request;
+    ngx_http_fermata_main_conf_t    *mcf;       /* that counts it */
     ngx_http_upstream_t             *wrapped;
     ngx_http_fermata_srv_conf_t     *ucf;       /* of the wrapped one */
 
@@ -255,6 +245,7 @@ typedef struct {
             unsigned                 direct:1;
             unsigned                 direct_done:1;
             unsigned                 asset:1;
+            unsigned                 foreign:1; /* of another's gate */
         };
     };
 } ngx_http_fermata_ctx_t;
@@ -287,29 +278,7 @@ ngx_atomic_uint_t ngx_http_fermata_read(ngx_http_fermata_shctx_t *sh,
     struct fm_gate_ask *ask, ngx_uint_t proved);
 ngx_int_t ngx_http_fermata_find_node(ngx_http_fermata_shctx_t *sh,
     const char *name);
-void ngx_http_fermata_ring(ngx_fd_t fd);
-ngx_int_t ngx_http_fermata_watch(ngx_cycle_t *cycle, ngx_fd_t fd,
-    ngx_event_handler_pt handler);
 
-/* what all live processes do together */
-
-typedef struct {
-    ngx_uint_t                       in_flight;
-    ngx_uint_t                       websockets;
-    ngx_uint_t                       tabs;
-    ngx_uint_t                       bypassed;
-    ngx_uint_t                       bypassed_sockets;
-    ngx_uint_t                       idle;
-    ngx_uint_t                       workers;
-    ngx_uint_t                       generations;
-    ngx_uint_t                       held;
-    ngx_atomic_uint_t                passed;
-    ngx_atomic_uint_t                refused;
-    ngx_atomic_uint_t                assets;
-    ngx_uint_t                       nodes[NGX_HTTP_FERMATA_NODES];
-    ngx_uint_t                       sockets[NGX_HTTP_FERMATA_NODES];
-    ngx_uint_t                       kept[NGX_HTTP_FERMATA_NODES];
-} ngx_http_fermata_sum_t;
 
 void ngx_http_fermata_sum(ngx_http_fermata_shctx_t *sh,
     ngx_http_fermata_sum_t *sum);
@@ -327,7 +296,9 @@ void ngx_http_fermata_hold_facts(ngx_http_request_t *r,
 ngx_int_t ngx_http_fermata_hold(ngx_http_request_t *r,
     ngx_http_fermata_loc_conf_t *lcf, ngx_msec_t left);
 void ngx_http_fermata_unhold(ngx_http_fermata_ctx_t *ctx);
-void ngx_http_fermata_hold_look(void);
+ngx_int_t ngx_http_fermata_hold_init(ngx_cycle_t *cycle,
+    ngx_http_fermata_main_conf_t *mcf);
+void ngx_http_fermata_hold_look(ngx_http_fermata_main_conf_t *mcf);
 void ngx_http_fermata_hold_create(ngx_http_fermata_loc_conf_t *lcf);
 void ngx_http_fermata_hold_merge(ngx_http_fermata_loc_conf_t *conf,
     ngx_http_fermata_loc_conf_t *prev);
@@ -351,8 +322,8 @@ void ngx_http_fermata_bypass_merge(ngx_http_fermata_loc_conf_t *conf,
     ngx_http_fermata_loc_conf_t *prev);
 ngx_table_elt_t *ngx_http_fermata_find_header(ngx_http_request_t *r,
     ngx_str_t *name, ngx_table_elt_t *after);
-enum fm_bypass_verdict ngx_http_fermata_token(const u_char *token, size_t size,
-    int64_t *expires);
+enum fm_bypass_verdict ngx_http_fermata_token(ngx_http_fermata_shctx_t *sh,
+    const u_char *token, size_t size, int64_t *expires);
 ngx_int_t ngx_http_fermata_open_link(ngx_http_request_t *r);
 char *ngx_http_fermata_bypass_address(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
@@ -372,14 +343,17 @@ void ngx_http_fermata_assets_merge(ngx_http_fermata_loc_conf_t *conf,
 
 
 #include "ngx_http_fermata_page.h"
+#include "ngx_http_fermata_cluster.h"
 
 
 /* rides: ngx_http_fermata_ride.c */
 
-ngx_http_fermata_ctx_t *ngx_http_fermata_get_ctx(ngx_http_request_t *r);
+ngx_http_fermata_ctx_t *ngx_http_fermata_get_ctx(ngx_http_request_t *r,
+    ngx_http_fermata_main_conf_t *mcf);
 NGX_HTTP_FERMATA_SLOW ngx_int_t ngx_http_fermata_admit(ngx_http_request_t *r,
-    ngx_uint_t bypassed);
-ngx_int_t ngx_http_fermata_board(ngx_http_request_t *r);
+    ngx_http_fermata_main_conf_t *mcf, ngx_uint_t bypassed);
+ngx_int_t ngx_http_fermata_board(ngx_http_request_t *r,
+    ngx_http_fermata_main_conf_t *mcf);
 void ngx_http_fermata_upgraded(ngx_http_fermata_ctx_t *ctx);
 void ngx_http_fermata_settle(ngx_http_fermata_ctx_t *ctx);
 
@@ -394,8 +368,9 @@ void ngx_http_fermata_wrap(ngx_http_upstream_t *u,
     ngx_http_fermata_ctx_t *ctx, ngx_http_fermata_srv_conf_t *ucf);
 void ngx_http_fermata_take(ngx_http_fermata_ctx_t *ctx, ngx_int_t node);
 char *ngx_http_fermata_nodes(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_http_fermata_upstream_init(ngx_conf_t *cf,
-    ngx_http_fermata_main_conf_t *mcf);
+ngx_int_t ngx_http_fermata_assign_upstreams(ngx_conf_t *cf,
+    ngx_http_fermata_main_conf_t *root);
+char *ngx_http_fermata_upstream_init(ngx_conf_t *cf);
 
 
 /* rides of an open gate: ngx_http_fermata_adopt.c */
@@ -406,14 +381,11 @@ ngx_int_t ngx_http_fermata_served(ngx_http_fermata_ctx_t *ctx);
 
 /* each worker: ngx_http_fermata_worker.c */
 
-extern ngx_http_fermata_shctx_t  *ngx_http_fermata_sh;
-extern ngx_http_fermata_slot_t   *ngx_http_fermata_slot;
-extern ngx_queue_t                ngx_http_fermata_rides;
-extern ngx_uint_t                 ngx_http_fermata_blind;
-extern ngx_uint_t                 ngx_http_fermata_replacing;
+/* requests of this process, of whatever cluster, that the page replaces */
+extern ngx_uint_t  ngx_http_fermata_replacing;
 
 ngx_int_t ngx_http_fermata_init_process(ngx_cycle_t *cycle);
-void ngx_http_fermata_sweep_soon(void);
+void ngx_http_fermata_sweep_soon(ngx_http_fermata_main_conf_t *mcf);
 
 
 /* open tabs: ngx_http_fermata_upgrade.c, ngx_http_fermata_websocket.c */
@@ -427,9 +399,9 @@ ngx_int_t ngx_http_fermata_websocket_merge(ngx_conf_t *cf,
     ngx_http_fermata_loc_conf_t *prev, ngx_http_fermata_loc_conf_t *conf);
 ngx_int_t ngx_http_fermata_upgrade(ngx_http_request_t *r,
     ngx_http_fermata_loc_conf_t *lcf);
-void ngx_http_fermata_tabs_init(ngx_cycle_t *cycle,
+ngx_int_t ngx_http_fermata_tabs_init(ngx_cycle_t *cycle,
     ngx_http_fermata_main_conf_t *mcf);
-void ngx_http_fermata_tabs_look(void);
+void ngx_http_fermata_tabs_look(ngx_http_fermata_main_conf_t *mcf);
 
 
 /* idle connections to nodes: ngx_http_fermata_idle.c */

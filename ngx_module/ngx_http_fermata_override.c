@@ -26,7 +26,7 @@ ngx_http_fermata_set_override(ngx_http_fermata_main_conf_t *mcf,
 
     sh = mcf->sh;
 
-    ngx_log_debug2(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+    ngx_log_debug2(NGX_LOG_DEBUG_CORE, &mcf->log, 0,
                    "fermata override: mode:%d loose:%ui",
                    (int) override->mode, override->loose);
 
@@ -115,7 +115,7 @@ ngx_http_fermata_watch_override(ngx_http_fermata_line_t *line)
             return;
         }
 
-        (void) ngx_http_fermata_override_read(dir, &override, ngx_cycle->log);
+        (void) ngx_http_fermata_override_read(dir, &override, &line->mcf->log);
     }
 
     line->override_uniq = override.mode == FM_GATE_NONE ? 0
@@ -161,14 +161,14 @@ ngx_http_fermata_do_override(ngx_http_fermata_line_t *line,
     override.at = ask.back_at;
     ngx_memcpy(override.by, by, FM_NAME_SIZE);
 
-    ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
+    ngx_log_error(NGX_LOG_ALERT, &line->mcf->log, 0,
                   "fermata: the gate is %s by hand of %s on this host, "
                   "whatever a coordinator says",
                   ngx_http_fermata_override_modes[mode], by);
 
     override.loose = ngx_http_fermata_state_save(&line->mcf->path->name,
                                                  "override", &ask,
-                                                 ngx_cycle->log)
+                                                 &line->mcf->log)
                      != NGX_OK;
 
     if (!override.loose) {

@@ -113,18 +113,26 @@ static const char  *ngx_http_fermata_phases[] = {
 };
 
 
-void
-ngx_http_fermata_page_init(ngx_http_fermata_main_conf_t *mcf)
+ngx_int_t
+ngx_http_fermata_page_init(ngx_conf_t *cf, ngx_http_fermata_main_conf_t *root)
 {
     ngx_uint_t  kind;
 
-    for (kind = 0; kind < NGX_HTTP_FERMATA_KINDS; kind++) {
-        mcf->pages[kind].kind = kind;
-        mcf->pages[kind].source = ngx_http_fermata_templates[kind];
+    root->pages = ngx_pcalloc(cf->pool, NGX_HTTP_FERMATA_KINDS
+                                        * sizeof(ngx_http_fermata_page_t));
+    if (root->pages == NULL) {
+        return NGX_ERROR;
     }
 
-    mcf->pages[NGX_HTTP_FERMATA_HTML].polls = 1;
-    mcf->pages[NGX_HTTP_FERMATA_HTML].stock = 1;
+    for (kind = 0; kind < NGX_HTTP_FERMATA_KINDS; kind++) {
+        root->pages[kind].kind = kind;
+        root->pages[kind].source = ngx_http_fermata_templates[kind];
+    }
+
+    root->pages[NGX_HTTP_FERMATA_HTML].polls = 1;
+    root->pages[NGX_HTTP_FERMATA_HTML].stock = 1;
+
+    return NGX_OK;
 }
 
 

@@ -26,7 +26,12 @@
 /* a time beyond the year 9999 is a mistake */
 #define NGX_HTTP_FERMATA_FAR        253402300799
 
-void ngx_http_fermata_page_init(ngx_http_fermata_main_conf_t *mcf);
+ngx_int_t ngx_http_fermata_page_init(ngx_conf_t *cf,
+    ngx_http_fermata_main_conf_t *root);
+ngx_int_t ngx_http_fermata_page_share(ngx_conf_t *cf,
+    ngx_http_fermata_main_conf_t *root);
+ngx_int_t ngx_http_fermata_page_merge(ngx_conf_t *cf,
+    ngx_http_fermata_loc_conf_t *prev, ngx_http_fermata_loc_conf_t *conf);
 char *ngx_http_fermata_page(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_fermata_live(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 ngx_uint_t ngx_http_fermata_wants_json(ngx_http_request_t *r);
@@ -35,7 +40,7 @@ ngx_int_t ngx_http_fermata_render(ngx_http_fermata_page_t *page,
     ngx_http_fermata_copy_t *copy, ngx_log_t *log);
 
 ngx_http_fermata_copy_t *ngx_http_fermata_page_copy(ngx_http_request_t *r,
-    ngx_uint_t kind);
+    ngx_http_fermata_main_conf_t *mcf, ngx_uint_t kind);
 void ngx_http_fermata_copy_release(void *data);
 ngx_http_fermata_page_t *ngx_http_fermata_page_of(ngx_http_request_t *r,
     ngx_uint_t kind);
@@ -44,14 +49,16 @@ ngx_int_t ngx_http_fermata_page_policy(ngx_conf_t *cf,
 
 ngx_int_t ngx_http_fermata_add_header(ngx_http_request_t *r, char *key,
     char *value, size_t len);
-ngx_int_t ngx_http_fermata_add_retry_after(ngx_http_request_t *r);
+ngx_int_t ngx_http_fermata_add_retry_after(ngx_http_request_t *r,
+    ngx_http_fermata_main_conf_t *mcf);
 void ngx_http_fermata_clear_headers(ngx_http_request_t *r, ngx_uint_t status);
 ngx_int_t ngx_http_fermata_text_send(ngx_http_request_t *r, ngx_str_t *text,
     ngx_http_fermata_copy_t *copy);
 ngx_http_fermata_copy_t *ngx_http_fermata_page_header(ngx_http_request_t *r,
     ngx_uint_t kind, ngx_str_t *text);
 ngx_int_t ngx_http_fermata_page_send(ngx_http_request_t *r, ngx_uint_t kind);
-time_t ngx_http_fermata_retry_after(ngx_http_request_t *r);
+time_t ngx_http_fermata_retry_after(ngx_http_request_t *r,
+    ngx_http_fermata_main_conf_t *mcf);
 ngx_int_t ngx_http_fermata_page_filter_init(ngx_conf_t *cf);
 
 /* ngx_http_fermata_live.c */

@@ -15,8 +15,12 @@ static NGX_HTTP_FERMATA_SLOW ngx_int_t ngx_http_fermata_init_wrapped(
     ngx_http_fermata_srv_conf_t *ucf);
 static void ngx_http_fermata_limit_tries(ngx_peer_connection_t *pc,
     ngx_http_fermata_ctx_t *ctx);
+static ngx_uint_t ngx_http_fermata_is_refused(ngx_http_fermata_ctx_t *ctx,
+    uint64_t word);
 static ngx_int_t ngx_http_fermata_get_peer(ngx_peer_connection_t *pc,
     void *data);
+static ngx_int_t ngx_http_fermata_no_peer(ngx_peer_connection_t *pc,
+    ngx_http_fermata_ctx_t *ctx, uint64_t word);
 static ngx_int_t ngx_http_fermata_pinned_peer(ngx_peer_connection_t *pc,
     ngx_http_fermata_ctx_t *ctx, uint64_t word);
 static void ngx_http_fermata_reject(ngx_peer_connection_t *pc,
@@ -49,8 +53,8 @@ ngx_http_fermata_init_peer(ngx_http_request_t *r,
     ucf = ngx_http_conf_upstream_srv_conf(us, ngx_http_fermata_module);
     ctx = ngx_http_get_module_ctx(r, ngx_http_fermata_module);
 
-    if (ctx == NULL || !ctx->counted
-        || ngx_http_fermata_sh->word != FM_GATE_WORD_OPEN)
+    if (ctx == NULL || !ctx->counted || ctx->mcf != ucf->mcf
+        || ucf->mcf->sh->word != FM_GATE_WORD_OPEN)
     {
         return ngx_http_fermata_init_wrapped(r, us, ucf);
     }
@@ -63,13 +67,16 @@ static ngx_int_t
 ngx_http_fermata_init_wrapped(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us, ngx_http_fermata_srv_conf_t *ucf)
 {
-    ngx_http_fermata_ctx_t  *ctx;
+    ngx_http_fermata_ctx_t        *ctx;
+    ngx_http_fermata_main_conf_t  *mcf;
 
     if (ucf->init(r, us) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    ctx = ngx_http_fermata_get_ctx(r);
+    mcf = ucf->mcf;
+
+    ctx = ngx_http_fermata_get_ctx(r, mcf);
     if (ctx == NULL) {
         return NGX_ERROR;
     }
@@ -85,24 +92,27 @@ ngx_http_fermata_init_wrapped(ngx_http_request_t *r,
 
     if (!ctx->counted) {
 
-        /* not by way of the page handler: a subrequest, or the gate is off */
+        /*
+         * not by way of the page handler: a subrequest, the gate is off, or
+         * it is another cluster's
+         */
 
         ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                        "fermata counts a request at its balancer, new:%d",
                        ctx->change == 0);
 
         if (ctx->change == 0) {
-            ctx->exempt = 1;
-            ctx->change = ngx_http_fermata_sh->change;
-            ngx_http_fermata_slot->passed++;
+            ctx->exempt = !ctx->foreign;
+            ctx->change = ctx->mcf->sh->change;
+            ctx->mcf->slot->passed++;
         }
 
         ctx->counted = 1;
-        ngx_http_fermata_slot->in_flight++;
-        ngx_http_fermata_slot->bypassed += ctx->bypassed;
+        ctx->mcf->slot->in_flight++;
+        ctx->mcf->slot->bypassed += ctx->bypassed;
     }
 
-    if (ngx_http_fermata_sh->word != FM_GATE_WORD_OPEN) {
+    if (mcf->sh->word != FM_GATE_WORD_OPEN || mcf->blind) {
         ngx_http_fermata_wrap(r->upstream, ctx, ucf);
     }
 
@@ -180,7 +190,7 @@ ngx_http_fermata_limit_tries(ngx_peer_connection_t *pc,
     ngx_uint_t                i, n;
     ngx_http_fermata_node_t  *node;
 
-    word = ngx_http_fermata_sh->word;
+    word = ctx->mcf->sh->word;
 
     if (word == FM_GATE_WORD_OPEN) {
         return;
@@ -206,6 +216,16 @@ ngx_http_fermata_limit_tries(ngx_peer_connection_t *pc,
 }
 
 
+/* Nobody but the gate of another cluster has let this one through. */
+
+static ngx_uint_t
+ngx_http_fermata_is_refused(ngx_http_fermata_ctx_t *ctx, uint64_t word)
+{
+    return ctx->foreign
+           && (ctx->mcf->blind || !fm_gate_serves(word, ctx->mcf->nodes));
+}
+
+
 static ngx_int_t
 ngx_http_fermata_get_peer(ngx_peer_connection_t *pc, void *data)
 {
@@ -217,8 +237,12 @@ ngx_http_fermata_get_peer(ngx_peer_connection_t *pc, void *data)
 
     /* read again: the word may have changed while the body was read */
 
-    word = ngx_http_fermata_sh->word;
+    word = ctx->mcf->sh->word;
     tries = pc->tries;
+
+    if (ngx_http_fermata_is_refused(ctx, word)) {
+        return ngx_http_fermata_no_peer(pc, ctx, word);
+    }
 
     /* a balancer with a single server gives the same one for ever */
 
@@ -256,8 +280,16 @@ ngx_http_fermata_get_peer(ngx_peer_connection_t *pc, void *data)
         return NGX_OK;
     }
 
-    /* the page in place of 502 */
+    return ngx_http_fermata_no_peer(pc, ctx, word);
+}
 
+
+/* The page in place of 502. */
+
+static ngx_int_t
+ngx_http_fermata_no_peer(ngx_peer_connection_t *pc,
+    ngx_http_fermata_ctx_t *ctx, uint64_t word)
+{
     ngx_log_debug1(NGX_LOG_DEBUG_HTTP, pc->log, 0,
                    "fermata finds no node, word:%016xL", word);
 
@@ -327,7 +359,7 @@ ngx_http_fermata_take(ngx_http_fermata_ctx_t *ctx, ngx_int_t node)
     ctx->served = node;
 
     if (node != FM_GATE_NO_NODE) {
-        ngx_http_fermata_slot->nodes[node]++;
+        ctx->mcf->slot->nodes[node]++;
     }
 }
 
@@ -380,7 +412,7 @@ ngx_http_fermata_free_peer(ngx_peer_connection_t *pc, void *data,
     ngx_http_upstream_t  *u;
 
     u = ctx->request->upstream;
-    word = ngx_http_fermata_sh->word;
+    word = ctx->mcf->sh->word;
 
     ngx_log_debug4(NGX_LOG_DEBUG_HTTP, pc->log, 0,
                    "fermata frees node %i, state:%ui direct:%d last:%d",
@@ -417,7 +449,7 @@ ngx_http_fermata_free_peer(ngx_peer_connection_t *pc, void *data,
     /* still in flight: nobody may see it gone between two tries */
 
     if (ctx->counted && ctx->node != FM_GATE_NO_NODE) {
-        ngx_http_fermata_slot->nodes[ctx->node]--;
+        ctx->mcf->slot->nodes[ctx->node]--;
         ctx->node = FM_GATE_NO_NODE;
     }
 

@@ -8,48 +8,88 @@
 
 
 static ngx_inline ngx_http_fermata_ctx_t *ngx_http_fermata_new_ctx(
-    ngx_http_request_t *r);
+    ngx_http_request_t *r, ngx_http_fermata_main_conf_t *mcf);
 static NGX_HTTP_FERMATA_SLOW ngx_http_fermata_ctx_t *ngx_http_fermata_find_ctx(
     ngx_http_request_t *r);
+static NGX_HTTP_FERMATA_SLOW void ngx_http_fermata_move(
+    ngx_http_fermata_ctx_t *ctx, ngx_http_fermata_main_conf_t *mcf);
 static void ngx_http_fermata_cleanup(void *data);
 
 
 /*
- * The ride of a request.  An internal redirect forgets the context of a
- * module, but not the cleanup handlers.
+ * The ride of a request, as one of that cluster.  An internal redirect forgets
+ * the context of a module, but not the cleanup handlers.
  */
 
 ngx_http_fermata_ctx_t *
-ngx_http_fermata_get_ctx(ngx_http_request_t *r)
+ngx_http_fermata_get_ctx(ngx_http_request_t *r,
+    ngx_http_fermata_main_conf_t *mcf)
 {
     ngx_http_fermata_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_fermata_module);
 
-    if (ctx) {
-        return ctx;
-    }
-
-    if (r->internal) {
+    if (ctx == NULL && r->internal) {
         ctx = ngx_http_fermata_find_ctx(r);
-
-        if (ctx) {
-            return ctx;
-        }
     }
 
-    return ngx_http_fermata_new_ctx(r);
+    if (ctx == NULL) {
+        return ngx_http_fermata_new_ctx(r, mcf);
+    }
+
+    if (ctx->mcf != mcf) {
+        ngx_http_fermata_move(ctx, mcf);
+    }
+
+    return ctx;
+}
+
+
+/*
+ * A location of one cluster has led to a location or an upstream of another.
+ * What the gate of the first one said does not count there: a visitor is
+ * judged anew, and an operator is a visitor.
+ */
+
+static void
+ngx_http_fermata_move(ngx_http_fermata_ctx_t *ctx,
+    ngx_http_fermata_main_conf_t *mcf)
+{
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0,
+                   "fermata moves a request of cluster \"%V\" to \"%V\"",
+                   &ctx->mcf->cluster, &mcf->cluster);
+
+    ctx->foreign = (ctx->change != 0 && (!ctx->exempt || ctx->bypassed));
+
+    ngx_http_fermata_settle(ctx);
+
+    if (ctx->asset) {
+        ctx->mcf->slot->assets--;
+        mcf->slot->assets++;
+    }
+
+    ctx->wrapped = NULL;
+    ctx->change = 0;
+    ctx->served = FM_GATE_NO_NODE;
+    ctx->exempt = 0;
+    ctx->bypassed = 0;
+    ctx->blocked = 0;
+    ctx->mcf = mcf;
+
+    ngx_queue_remove(&ctx->queue);
+    ngx_queue_insert_tail(&mcf->rides, &ctx->queue);
 }
 
 
 /* In flight from here on: the body may take long, and so may the access. */
 
 ngx_int_t
-ngx_http_fermata_admit(ngx_http_request_t *r, ngx_uint_t bypassed)
+ngx_http_fermata_admit(ngx_http_request_t *r,
+    ngx_http_fermata_main_conf_t *mcf, ngx_uint_t bypassed)
 {
     ngx_http_fermata_ctx_t  *ctx;
 
-    ctx = ngx_http_fermata_get_ctx(r);
+    ctx = ngx_http_fermata_get_ctx(r, mcf);
     if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -58,16 +98,17 @@ ngx_http_fermata_admit(ngx_http_request_t *r, ngx_uint_t bypassed)
         return NGX_DECLINED;
     }
 
-    ctx->change = ngx_http_fermata_sh->change;
+    ctx->change = mcf->sh->change;
     ctx->bypassed = bypassed;
     ctx->exempt = bypassed;
+    ctx->foreign = 0;
     ctx->counted = 1;
 
-    ngx_http_fermata_slot->in_flight++;
-    ngx_http_fermata_slot->passed++;
+    mcf->slot->in_flight++;
+    mcf->slot->passed++;
 
     if (bypassed) {
-        ngx_http_fermata_slot->bypassed++;
+        mcf->slot->bypassed++;
     }
 
     return NGX_DECLINED;
@@ -77,20 +118,21 @@ ngx_http_fermata_admit(ngx_http_request_t *r, ngx_uint_t bypassed)
 /* The way of nearly all requests: new, and let through by an open gate. */
 
 ngx_int_t
-ngx_http_fermata_board(ngx_http_request_t *r)
+ngx_http_fermata_board(ngx_http_request_t *r,
+    ngx_http_fermata_main_conf_t *mcf)
 {
     ngx_http_fermata_ctx_t   *ctx;
     ngx_http_fermata_slot_t  *slot;
 
-    ctx = ngx_http_fermata_new_ctx(r);
+    ctx = ngx_http_fermata_new_ctx(r, mcf);
     if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ctx->change = ngx_http_fermata_sh->change;
+    ctx->change = mcf->sh->change;
     ctx->counted = 1;
 
-    slot = ngx_http_fermata_slot;
+    slot = mcf->slot;
 
     slot->in_flight++;
     slot->passed++;
@@ -100,7 +142,8 @@ ngx_http_fermata_board(ngx_http_request_t *r)
 
 
 static ngx_inline ngx_http_fermata_ctx_t *
-ngx_http_fermata_new_ctx(ngx_http_request_t *r)
+ngx_http_fermata_new_ctx(ngx_http_request_t *r,
+    ngx_http_fermata_main_conf_t *mcf)
 {
     ngx_http_fermata_ctx_t  *ctx;
 
@@ -112,6 +155,7 @@ ngx_http_fermata_new_ctx(ngx_http_request_t *r)
     /* what concerns the upstream is set with the wrapper */
 
     ctx->request = r;
+    ctx->mcf = mcf;
     ctx->wrapped = NULL;
     ctx->change = 0;
     ctx->node = FM_GATE_NO_NODE;
@@ -125,7 +169,7 @@ ngx_http_fermata_new_ctx(ngx_http_request_t *r)
     ctx->cleanup.next = r->main->cleanup;
     r->main->cleanup = &ctx->cleanup;
 
-    ngx_queue_insert_tail(&ngx_http_fermata_rides, &ctx->queue);
+    ngx_queue_insert_tail(&mcf->rides, &ctx->queue);
 
     ngx_http_set_ctx(r, ctx, ngx_http_fermata_module);
 
@@ -196,8 +240,8 @@ ngx_http_fermata_upgraded(ngx_http_fermata_ctx_t *ctx)
         return;
     }
 
-    slot = ngx_http_fermata_slot;
-    sh = ngx_http_fermata_sh;
+    slot = ctx->mcf->slot;
+    sh = ctx->mcf->sh;
 
     slot->websockets[ctx->node]++;
     slot->nodes[ctx->node]--;
@@ -227,7 +271,7 @@ ngx_http_fermata_upgraded(ngx_http_fermata_ctx_t *ctx)
     {
         /* it was let through before the change, and answered after it */
 
-        ngx_http_fermata_sweep_soon();
+        ngx_http_fermata_sweep_soon(ctx->mcf);
         ngx_http_fermata_ring(sh->bell);
     }
 }
@@ -238,25 +282,31 @@ ngx_http_fermata_upgraded(ngx_http_fermata_ctx_t *ctx)
 void
 ngx_http_fermata_settle(ngx_http_fermata_ctx_t *ctx)
 {
+    ngx_http_fermata_slot_t   *slot;
+    ngx_http_fermata_shctx_t  *sh;
+
+    slot = ctx->mcf->slot;
+    sh = ctx->mcf->sh;
+
     if (ctx->upgraded) {
 
         if (ctx->bypassed) {
-            ngx_http_fermata_slot->bypassed_sockets--;
+            slot->bypassed_sockets--;
         }
 
-        ngx_http_fermata_slot->websockets[ctx->node]--;
+        slot->websockets[ctx->node]--;
 
     } else if (ctx->counted) {
 
         if (ctx->bypassed) {
-            ngx_http_fermata_slot->bypassed--;
+            slot->bypassed--;
         }
 
         if (ctx->node != FM_GATE_NO_NODE) {
-            ngx_http_fermata_slot->nodes[ctx->node]--;
+            slot->nodes[ctx->node]--;
         }
 
-        ngx_http_fermata_slot->in_flight--;
+        slot->in_flight--;
 
     } else {
         return;
@@ -266,12 +316,12 @@ ngx_http_fermata_settle(ngx_http_fermata_ctx_t *ctx)
     ctx->counted = 0;
     ctx->node = FM_GATE_NO_NODE;
 
-    if (ngx_http_fermata_sh->word != FM_GATE_WORD_OPEN) {
+    if (sh->word != FM_GATE_WORD_OPEN) {
 
         ngx_log_debug1(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0,
                        "fermata settles a request, in flight:%uD",
-                       ngx_http_fermata_slot->in_flight);
+                       slot->in_flight);
 
-        ngx_http_fermata_ring(ngx_http_fermata_sh->bell);
+        ngx_http_fermata_ring(sh->bell);
     }
 }

@@ -6,13 +6,12 @@
 
 #include "ngx_http_fermata_module.h"
 
-#include <sys/eventfd.h>
 #include <sys/random.h>
 
 
 static void ngx_http_fermata_new_instance(ngx_http_fermata_shctx_t *sh);
-static ngx_int_t ngx_http_fermata_open_fds(ngx_http_fermata_shctx_t *sh,
-    ngx_log_t *log);
+static ngx_int_t ngx_http_fermata_inherit_zone(ngx_shm_zone_t *shm_zone,
+    ngx_http_fermata_main_conf_t *mcf, ngx_http_fermata_main_conf_t *old);
 static ngx_int_t ngx_http_fermata_name_node(ngx_http_fermata_shctx_t *sh,
     ngx_str_t *name);
 static ngx_int_t ngx_http_fermata_name_nodes(ngx_http_fermata_main_conf_t *mcf,
@@ -38,18 +37,16 @@ ngx_http_fermata_init_zone(ngx_shm_zone_t *shm_zone, void *data)
     mcf = shm_zone->data;
     old = data;
 
-    if (old) {
-        mcf->sh = old->sh;
-        mcf->shpool = old->shpool;
-        mcf->generation = ++mcf->sh->generation;
+    ngx_http_fermata_init_log(mcf, shm_zone->shm.log);
 
-        return ngx_http_fermata_name_nodes(mcf, shm_zone->shm.log);
+    if (old) {
+        return ngx_http_fermata_inherit_zone(shm_zone, mcf, old);
     }
 
     mcf->shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
     mcf->sh = ngx_slab_calloc(mcf->shpool, sizeof(ngx_http_fermata_shctx_t));
     if (mcf->sh == NULL) {
-        ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
+        ngx_log_error(NGX_LOG_EMERG, &mcf->log, 0,
                       "fermata zone \"%V\" is too small", &shm_zone->shm.name);
         return NGX_ERROR;
     }
@@ -66,7 +63,7 @@ ngx_http_fermata_init_zone(ngx_shm_zone_t *shm_zone, void *data)
 
     ngx_http_fermata_new_instance(mcf->sh);
 
-    if (ngx_http_fermata_name_nodes(mcf, shm_zone->shm.log) != NGX_OK) {
+    if (ngx_http_fermata_name_nodes(mcf, &mcf->log) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -76,13 +73,42 @@ ngx_http_fermata_init_zone(ngx_shm_zone_t *shm_zone, void *data)
         return NGX_OK;
     }
 
-    if (ngx_http_fermata_open_fds(mcf->sh, shm_zone->shm.log) != NGX_OK) {
+    if (ngx_http_fermata_open_fds(mcf, &mcf->log) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    ngx_http_fermata_load(mcf, shm_zone->shm.log);
+    ngx_http_fermata_load(mcf, &mcf->log);
 
     return NGX_OK;
+}
+
+
+/*
+ * What is in a zone was said by one coordinator, whose voice is not to be held
+ * against another's.  A cluster may get another name, or another folder.
+ */
+
+static ngx_int_t
+ngx_http_fermata_inherit_zone(ngx_shm_zone_t *shm_zone,
+    ngx_http_fermata_main_conf_t *mcf, ngx_http_fermata_main_conf_t *old)
+{
+    if (ngx_strcmp(mcf->cluster.data, old->cluster.data) != 0
+        && ngx_strcmp(mcf->path->name.data, old->path->name.data) != 0)
+    {
+        ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
+                      "fermata zone \"%V\" is that of cluster \"%V\" until "
+                      "nginx is restarted, cluster \"%V\" takes another",
+                      &shm_zone->shm.name, &old->cluster, &mcf->cluster);
+        return NGX_ERROR;
+    }
+
+    ngx_http_fermata_share_fds(mcf, old);
+
+    mcf->sh = old->sh;
+    mcf->shpool = old->shpool;
+    mcf->generation = ++mcf->sh->generation;
+
+    return ngx_http_fermata_name_nodes(mcf, &mcf->log);
 }
 
 
@@ -100,30 +126,6 @@ ngx_http_fermata_new_instance(ngx_http_fermata_shctx_t *sh)
 
     (void) ngx_hex_dump(sh->instance, id, sizeof(id));
     sh->instance[16] = '\0';
-}
-
-
-/*
- * Made by the master and kept for its life, so that workers of every
- * generation have both under the same number; a new binary makes its own.
- */
-
-static ngx_int_t
-ngx_http_fermata_open_fds(ngx_http_fermata_shctx_t *sh, ngx_log_t *log)
-{
-    sh->wake = eventfd(0, EFD_NONBLOCK|EFD_CLOEXEC);
-    if (sh->wake == -1) {
-        ngx_log_error(NGX_LOG_EMERG, log, ngx_errno, "eventfd() failed");
-        return NGX_ERROR;
-    }
-
-    sh->bell = eventfd(0, EFD_NONBLOCK|EFD_CLOEXEC);
-    if (sh->bell == -1) {
-        ngx_log_error(NGX_LOG_EMERG, log, ngx_errno, "eventfd() failed");
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
 }
 
 

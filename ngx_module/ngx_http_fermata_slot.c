@@ -1,7 +1,6 @@
 
 /*
- * One slot per process: what it has seen and what goes through it; and the
- * bells between processes.
+ * One slot per process: what it has seen and what goes through it.
  */
 
 
@@ -249,64 +248,4 @@ ngx_http_fermata_sum(ngx_http_fermata_shctx_t *sh, ngx_http_fermata_sum_t *sum)
             sum->idle += slot->idle[j];
         }
     }
-}
-
-
-void
-ngx_http_fermata_ring(ngx_fd_t fd)
-{
-    uint64_t  one;
-
-    if (fd == -1) {
-        return;
-    }
-
-    one = 1;
-
-    /* EAGAIN: so many rings wait that another adds nothing */
-
-    if (write(fd, &one, sizeof(uint64_t)) == -1
-        && ngx_errno != NGX_EAGAIN)
-    {
-        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, ngx_errno,
-                      "write() to eventfd failed");
-    }
-}
-
-
-/*
- * Edge triggered and never read: each write wakes every process that watches,
- * of whatever generation.
- */
-
-ngx_int_t
-ngx_http_fermata_watch(ngx_cycle_t *cycle, ngx_fd_t fd,
-    ngx_event_handler_pt handler)
-{
-    ngx_connection_t  *c;
-
-    if (fd == -1 || (ngx_event_flags & NGX_USE_CLEAR_EVENT) == 0) {
-        return NGX_DECLINED;
-    }
-
-    c = ngx_get_connection(fd, cycle->log);
-    if (c == NULL) {
-        return NGX_ERROR;
-    }
-
-    c->read->log = cycle->log;
-    c->write->log = cycle->log;
-    c->read->handler = handler;
-
-    /* like the master's channel: no obstacle to a graceful end */
-
-    c->read->channel = 1;
-    c->write->channel = 1;
-
-    if (ngx_add_event(c->read, NGX_READ_EVENT, NGX_CLEAR_EVENT) != NGX_OK) {
-        ngx_free_connection(c);
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
 }

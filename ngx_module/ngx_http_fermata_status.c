@@ -96,6 +96,8 @@ typedef struct {
     ngx_http_fermata_main_conf_t    *mcf;
     ngx_http_fermata_shctx_t        *sh;
     uint64_t                         word;
+    u_char                           label[sizeof("cluster=\"\"")
+                                           + FM_NAME_SIZE];
     struct fm_gate_ask               ask;
     ngx_http_fermata_sum_t           sum;
     uint64_t                         values[NGX_HTTP_FERMATA_METRICS_N];
@@ -104,6 +106,8 @@ typedef struct {
 } ngx_http_fermata_picture_t;
 
 
+static char *ngx_http_fermata_status_value(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_http_fermata_loc_conf_t *lcf);
 static ngx_int_t ngx_http_fermata_status_handler(ngx_http_request_t *r);
 static void ngx_http_fermata_look(ngx_http_fermata_picture_t *p,
     ngx_http_request_t *r);
@@ -131,12 +135,16 @@ static const char  *ngx_http_fermata_modes[] = {
 };
 
 
+/* fermata_status [json | prometheus] [cluster=name]; */
+
 char *
 ngx_http_fermata_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_fermata_loc_conf_t *lcf = conf;
 
+    char                      *rv;
     ngx_str_t                 *value;
+    ngx_uint_t                 i;
     ngx_http_core_loc_conf_t  *clcf;
 
     if (lcf->status) {
@@ -145,18 +153,50 @@ ngx_http_fermata_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
 
-    if (cf->args->nelts == 1 || ngx_strcmp(value[1].data, "json") == 0) {
+    for (i = 1; i < cf->args->nelts; i++) {
+        rv = ngx_http_fermata_status_value(cf, &value[i], lcf);
+
+        if (rv != NGX_CONF_OK) {
+            return rv;
+        }
+    }
+
+    if (lcf->status == 0) {
+        lcf->status = NGX_HTTP_FERMATA_STATUS_JSON;
+    }
+
+    (void) ngx_http_fermata_which(cf, NULL, &lcf->which);
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    clcf->handler = ngx_http_fermata_status_handler;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_fermata_status_value(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_http_fermata_loc_conf_t *lcf)
+{
+    if (ngx_strncmp(value->data, "cluster=", 8) == 0) {
+        return ngx_http_fermata_which(cf, value->data + 8, &lcf->which)
+               == NGX_OK
+               ? NGX_CONF_OK : "names another cluster than \"fermata\"";
+    }
+
+    if (lcf->status) {
+        return "takes one format";
+    }
+
+    if (ngx_strcmp(value->data, "json") == 0) {
         lcf->status = NGX_HTTP_FERMATA_STATUS_JSON;
 
-    } else if (ngx_strcmp(value[1].data, "prometheus") == 0) {
+    } else if (ngx_strcmp(value->data, "prometheus") == 0) {
         lcf->status = NGX_HTTP_FERMATA_STATUS_PROMETHEUS;
 
     } else {
         return "is neither \"json\" nor \"prometheus\"";
     }
-
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-    clcf->handler = ngx_http_fermata_status_handler;
 
     return NGX_CONF_OK;
 }
@@ -225,11 +265,22 @@ ngx_http_fermata_status_handler(ngx_http_request_t *r)
 static void
 ngx_http_fermata_look(ngx_http_fermata_picture_t *p, ngx_http_request_t *r)
 {
-    ngx_uint_t  i, n;
+    ngx_uint_t                    i, n;
+    ngx_http_fermata_loc_conf_t  *lcf;
 
-    p->mcf = ngx_http_get_module_main_conf(r, ngx_http_fermata_module);
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_fermata_module);
+
+    p->mcf = lcf->mcf;
     p->sh = p->mcf->sh;
     p->word = p->sh->word;
+    p->label[0] = '\0';
+
+    /* the one of http{} goes without: it needs no name */
+
+    if (ngx_strcmp(p->mcf->cluster.data, NGX_HTTP_FERMATA_CLUSTER) != 0) {
+        (void) ngx_snprintf(p->label, sizeof(p->label), "cluster=\"%V\"%Z",
+                            &p->mcf->cluster);
+    }
 
     (void) ngx_http_fermata_read(p->sh, &p->ask, 0);
     ngx_http_fermata_sum(p->sh, &p->sum);
@@ -306,10 +357,11 @@ ngx_http_fermata_write_json(u_char *dst, u_char *last,
     ngx_uint_t  i;
 
     dst = ngx_slprintf(dst, last, "{\"mode\":\"%s\",\"override\":\"%s\","
-                       "\"gate\":\"%V\",\"instance\":\"%s\",",
+                       "\"cluster\":\"%V\",\"gate\":\"%V\","
+                       "\"instance\":\"%s\",",
                        ngx_http_fermata_mode(p),
                        ngx_http_fermata_modes[p->sh->override.mode & 3],
-                       &p->mcf->name, p->sh->instance);
+                       &p->mcf->cluster, &p->mcf->name, p->sh->instance);
 
     dst = ngx_http_fermata_write_text(dst, last, "pinned", p->ask.pinned);
     dst = ngx_http_fermata_write_text(dst, last, "message", p->ask.message);
@@ -385,7 +437,8 @@ ngx_http_fermata_write_prometheus(u_char *dst, u_char *last,
                        "# TYPE fermata_mode gauge\n");
 
     for (i = FM_GATE_OPEN; i <= FM_GATE_PINNED; i++) {
-        dst = ngx_slprintf(dst, last, "fermata_mode{mode=\"%s\"} %d\n",
+        dst = ngx_slprintf(dst, last, "fermata_mode{%s%smode=\"%s\"} %d\n",
+                           p->label, p->label[0] ? "," : "",
                            ngx_http_fermata_modes[i],
                            fm_gate_word_mode(p->word) == i);
     }
@@ -394,8 +447,10 @@ ngx_http_fermata_write_prometheus(u_char *dst, u_char *last,
         m = &ngx_http_fermata_metrics[i];
 
         dst = ngx_http_fermata_write_help(dst, last, "fermata_", m);
-        dst = ngx_slprintf(dst, last, "fermata_%s%s %uL\n", m->key,
-                           m->type[0] == 'c' ? "_total" : "", p->values[i]);
+        dst = ngx_slprintf(dst, last, "fermata_%s%s%s%s%s %uL\n", m->key,
+                           m->type[0] == 'c' ? "_total" : "",
+                           p->label[0] ? "{" : "", p->label,
+                           p->label[0] ? "}" : "", p->values[i]);
     }
 
     return ngx_http_fermata_write_prometheus_nodes(dst, last, p);
@@ -419,8 +474,9 @@ ngx_http_fermata_write_prometheus_nodes(u_char *dst, u_char *last,
         for (i = 0; i < p->sh->nnodes; i++) {
             if (p->mcf->nodes >> i & 1) {
                 dst = ngx_slprintf(dst, last,
-                                   "fermata_node_%s{node=\"%s\"} %uL\n",
-                                   m->key, p->sh->nodes[i], p->nodes[i][n]);
+                                   "fermata_node_%s{%s%snode=\"%s\"} %uL\n",
+                                   m->key, p->label, p->label[0] ? "," : "",
+                                   p->sh->nodes[i], p->nodes[i][n]);
             }
         }
     }

@@ -38,7 +38,8 @@ static void ngx_http_fermata_tab_close(ngx_http_fermata_tab_t *tab);
 
 
 ngx_http_fermata_tab_t *
-ngx_http_fermata_tab_create(ngx_connection_t *c, ngx_msec_t timeout)
+ngx_http_fermata_tab_create(ngx_connection_t *c,
+    ngx_http_fermata_main_conf_t *mcf, ngx_msec_t timeout)
 {
     ngx_http_fermata_tab_t  *tab;
 
@@ -48,6 +49,7 @@ ngx_http_fermata_tab_create(ngx_connection_t *c, ngx_msec_t timeout)
     }
 
     tab->connection = c;
+    tab->mcf = mcf;
     tab->period = ngx_max(timeout / NGX_HTTP_FERMATA_TAB_PINGS, 1);
 
     fm_websocket_init(&tab->parser, NGX_HTTP_FERMATA_TAB_BUDGET);
@@ -77,7 +79,7 @@ ngx_http_fermata_tab_open(ngx_http_fermata_tab_t *tab)
     c->idle = 1;
     ngx_reusable_connection(c, 1);
 
-    ngx_http_fermata_slot->tabs++;
+    tab->mcf->slot->tabs++;
     ngx_http_fermata_tabs_add(tab);
 
     ngx_add_timer(c->read, tab->period);
@@ -331,20 +333,14 @@ ngx_http_fermata_tab_next(ngx_http_fermata_tab_t *tab)
         ngx_http_fermata_tab_last(tab);
 
     } else if (tab->leaving) {
-        frame = ngx_http_fermata_tabs_farewell();
+        frame = ngx_http_fermata_tabs_farewell(tab->mcf);
         ngx_http_fermata_tab_last(tab);
 
-    } else if (ngx_http_fermata_tabs_is_news(tab->told)) {
-        frame = ngx_http_fermata_tabs_news(&tab->told);
+    } else if (ngx_http_fermata_tabs_is_news(tab->mcf, tab->told)) {
+        frame = ngx_http_fermata_tabs_news(tab->mcf, &tab->told);
 
     } else if (tab->ping) {
-        frame = ngx_http_fermata_frame_create(FM_WEBSOCKET_SERVER_HEAD);
-
-        if (frame) {
-            frame->len = fm_websocket_head(frame->data, FM_WEBSOCKET_OP_PING,
-                                           0);
-        }
-
+        frame = ngx_http_fermata_frame_ping();
         tab->ping = 0;
 
     } else {
@@ -491,7 +487,7 @@ ngx_http_fermata_tab_close(ngx_http_fermata_tab_t *tab)
         ngx_http_fermata_frame_free(tab->frame);
     }
 
-    ngx_http_fermata_slot->tabs--;
+    tab->mcf->slot->tabs--;
 
     c->idle = 0;
     ngx_reusable_connection(c, 0);

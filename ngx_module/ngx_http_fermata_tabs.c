@@ -16,201 +16,212 @@
 
 #define NGX_HTTP_FERMATA_TABS_TICK    10
 
-/* Escaped, a byte is up to six; the rest is ours. */
-#define NGX_HTTP_FERMATA_NEWS_MAX                                            \
-    ((FM_TEXT_SIZE * 2 + FM_NAME_SIZE) * 6 + 256)
+/* Of one cluster in one worker. */
 
+struct ngx_http_fermata_tabs_s {
+    ngx_http_fermata_main_conf_t    *mcf;
 
-static ngx_uint_t ngx_http_fermata_tabs_may_go(void);
-static void ngx_http_fermata_tabs_tell(void);
-static void ngx_http_fermata_tabs_tell_handler(ngx_event_t *ev);
-static ngx_int_t ngx_http_fermata_tabs_render(void);
-static u_char *ngx_http_fermata_tabs_text(u_char *dst,
-    const struct fm_gate_ask *ask);
-static u_char *ngx_http_fermata_tabs_escape(u_char *dst, const char *text);
-static void ngx_http_fermata_tabs_release(void);
-static void ngx_http_fermata_tabs_release_handler(ngx_event_t *ev);
+    ngx_queue_t                      waiting;
+    ngx_queue_t                      untold;
+    ngx_queue_t                      leaving;
 
+    ngx_event_t                      tell_event;
+    ngx_event_t                      release_event;
 
-/* Set in init_process only: a failed reload must not touch them. */
+    ngx_http_fermata_frame_t        *news;
+    ngx_atomic_uint_t                news_number;
+    ngx_atomic_uint_t                news_version;
 
-static ngx_http_fermata_main_conf_t  *ngx_http_fermata_tabs_mcf;
-static ngx_uint_t                     ngx_http_fermata_tabs_max;
+    ngx_uint_t                       told;
+    ngx_msec_t                       tell_start;
 
-static ngx_queue_t                    ngx_http_fermata_waiting;
-static ngx_queue_t                    ngx_http_fermata_untold;
-static ngx_queue_t                    ngx_http_fermata_leaving;
-
-static ngx_connection_t               ngx_http_fermata_tabs_dummy;
-static ngx_event_t                    ngx_http_fermata_tell_event;
-static ngx_event_t                    ngx_http_fermata_release_event;
-
-static ngx_http_fermata_frame_t      *ngx_http_fermata_news;
-static ngx_atomic_uint_t              ngx_http_fermata_news_number;
-static ngx_atomic_uint_t              ngx_http_fermata_news_version;
-
-static ngx_uint_t                     ngx_http_fermata_tabs_told;
-static ngx_msec_t                     ngx_http_fermata_tell_start;
-
-static ngx_uint_t                     ngx_http_fermata_released;
-static ngx_uint_t                     ngx_http_fermata_to_release;
-static ngx_msec_t                     ngx_http_fermata_release_start;
-static ngx_uint_t                     ngx_http_fermata_refresh;
-
-
-static ngx_str_t  ngx_http_fermata_farewells[] = {
-    ngx_string("{\"type\":\"maintaining\",\"payload\":{\"message\":"
-               "\"The application is back.\",\"code\":\"APP_RUNNING\"}}"),
-    ngx_string("{\"type\":\"maintaining\",\"payload\":{\"message\":"
-               "\"The application is back.\",\"code\":\"APP_RUNNING\","
-               "\"refresh\":true}}")
+    ngx_uint_t                       released;
+    ngx_uint_t                       to_release;
+    ngx_msec_t                       release_start;
+    ngx_uint_t                       refresh;
 };
 
 
-void
+static ngx_uint_t ngx_http_fermata_tabs_may_go(
+    ngx_http_fermata_main_conf_t *mcf);
+static void ngx_http_fermata_tabs_tell(ngx_http_fermata_tabs_t *tabs);
+static void ngx_http_fermata_tabs_tell_handler(ngx_event_t *ev);
+static ngx_int_t ngx_http_fermata_tabs_render(ngx_http_fermata_tabs_t *tabs);
+static void ngx_http_fermata_tabs_release(ngx_http_fermata_tabs_t *tabs);
+static void ngx_http_fermata_tabs_release_handler(ngx_event_t *ev);
+
+
+ngx_int_t
 ngx_http_fermata_tabs_init(ngx_cycle_t *cycle,
     ngx_http_fermata_main_conf_t *mcf)
 {
-    ngx_http_fermata_tabs_mcf = mcf;
+    ngx_http_fermata_tabs_t  *tabs;
 
-    ngx_http_fermata_tabs_max = mcf->tabs_max == NGX_CONF_UNSET_UINT
-                                ? cycle->connection_n / 4 * 3
-                                : mcf->tabs_max;
+    tabs = ngx_pcalloc(cycle->pool, sizeof(ngx_http_fermata_tabs_t));
+    if (tabs == NULL) {
+        return NGX_ERROR;
+    }
 
-    ngx_queue_init(&ngx_http_fermata_waiting);
-    ngx_queue_init(&ngx_http_fermata_untold);
-    ngx_queue_init(&ngx_http_fermata_leaving);
+    mcf->tabs = tabs;
+    tabs->mcf = mcf;
 
-    ngx_http_fermata_tabs_dummy.fd = (ngx_socket_t) -1;
+    ngx_queue_init(&tabs->waiting);
+    ngx_queue_init(&tabs->untold);
+    ngx_queue_init(&tabs->leaving);
 
-    ngx_http_fermata_tell_event.handler = ngx_http_fermata_tabs_tell_handler;
-    ngx_http_fermata_tell_event.data = &ngx_http_fermata_tabs_dummy;
-    ngx_http_fermata_tell_event.log = cycle->log;
+    tabs->tell_event.handler = ngx_http_fermata_tabs_tell_handler;
+    tabs->tell_event.data = &mcf->dummy;
+    tabs->tell_event.log = cycle->log;
 
-    ngx_http_fermata_release_event.handler =
-                                        ngx_http_fermata_tabs_release_handler;
-    ngx_http_fermata_release_event.data = &ngx_http_fermata_tabs_dummy;
-    ngx_http_fermata_release_event.log = cycle->log;
-    ngx_http_fermata_release_event.cancelable = 1;
+    tabs->release_event.handler = ngx_http_fermata_tabs_release_handler;
+    tabs->release_event.data = &mcf->dummy;
+    tabs->release_event.log = cycle->log;
+    tabs->release_event.cancelable = 1;
+
+    return NGX_OK;
 }
 
 
+/* What nobody has limited has one limit for all clusters together. */
+
 ngx_uint_t
-ngx_http_fermata_tabs_are_full(void)
+ngx_http_fermata_tabs_are_full(ngx_http_fermata_main_conf_t *mcf)
 {
-    return ngx_http_fermata_slot->tabs >= ngx_http_fermata_tabs_max;
+    ngx_uint_t                      i, n;
+    ngx_http_fermata_main_conf_t  **mcfp;
+
+    if (mcf->tabs_max != NGX_CONF_UNSET_UINT) {
+        return mcf->slot->tabs >= mcf->tabs_max;
+    }
+
+    mcfp = mcf->clusters->elts;
+
+    for (i = 0, n = 0; i < mcf->clusters->nelts; i++) {
+        n += mcfp[i]->slot->tabs;
+    }
+
+    return n >= ngx_cycle->connection_n / 4 * 3;
 }
 
 
 void
 ngx_http_fermata_tabs_add(ngx_http_fermata_tab_t *tab)
 {
-    ngx_queue_insert_tail(&ngx_http_fermata_waiting, &tab->queue);
+    ngx_queue_insert_tail(&tab->mcf->tabs->waiting, &tab->queue);
 
     /* the first of them, or the gate has opened meanwhile */
 
-    ngx_http_fermata_tabs_look();
+    ngx_http_fermata_tabs_look(tab->mcf);
 }
 
 
 /* Called when anything may have changed. */
 
 void
-ngx_http_fermata_tabs_look(void)
+ngx_http_fermata_tabs_look(ngx_http_fermata_main_conf_t *mcf)
 {
-    if (ngx_queue_empty(&ngx_http_fermata_waiting)
-        && ngx_queue_empty(&ngx_http_fermata_untold))
+    ngx_http_fermata_tabs_t  *tabs;
+
+    tabs = mcf->tabs;
+
+    if (ngx_queue_empty(&tabs->waiting)
+        && ngx_queue_empty(&tabs->untold))
     {
         return;
     }
 
-    if (ngx_http_fermata_tabs_may_go()) {
-        ngx_http_fermata_tabs_release();
+    if (ngx_http_fermata_tabs_may_go(mcf)) {
+        ngx_http_fermata_tabs_release(tabs);
         return;
     }
 
-    if (ngx_http_fermata_release_event.timer_set) {
-        ngx_del_timer(&ngx_http_fermata_release_event);
+    if (tabs->release_event.timer_set) {
+        ngx_del_timer(&tabs->release_event);
     }
 
-    ngx_http_fermata_tabs_tell();
+    ngx_http_fermata_tabs_tell(tabs);
 }
 
 
 /* Whether its client would get through if it came now. */
 
 static ngx_uint_t
-ngx_http_fermata_tabs_may_go(void)
+ngx_http_fermata_tabs_may_go(ngx_http_fermata_main_conf_t *mcf)
 {
     struct fm_gate_facts  facts;
 
     ngx_memzero(&facts, sizeof(struct fm_gate_facts));
 
-    facts.nodes = ngx_http_fermata_tabs_mcf->nodes;
+    facts.nodes = mcf->nodes;
 
-    return fm_gate_decide(ngx_http_fermata_sh->word, &facts) == FM_GATE_PASS;
+    return fm_gate_decide(mcf->sh->word, &facts) == FM_GATE_PASS;
 }
 
 
 static void
-ngx_http_fermata_tabs_tell(void)
+ngx_http_fermata_tabs_tell(ngx_http_fermata_tabs_t *tabs)
 {
     ngx_atomic_uint_t  number;
 
-    if (ngx_http_fermata_news
-        && ngx_http_fermata_news_version == ngx_http_fermata_sh->text)
+    if (tabs->news
+        && tabs->news_version == tabs->mcf->sh->text)
     {
         return;
     }
 
-    number = ngx_http_fermata_news_number;
+    number = tabs->news_number;
 
     /* without memory: they are told when it is looked again */
 
-    if (ngx_http_fermata_tabs_render() != NGX_OK
-        || ngx_http_fermata_news_number == number)
+    if (ngx_http_fermata_tabs_render(tabs) != NGX_OK
+        || tabs->news_number == number)
     {
         return;
     }
 
-    if (!ngx_queue_empty(&ngx_http_fermata_waiting)) {
-        ngx_queue_add(&ngx_http_fermata_untold, &ngx_http_fermata_waiting);
-        ngx_queue_init(&ngx_http_fermata_waiting);
+    if (!ngx_queue_empty(&tabs->waiting)) {
+        ngx_queue_add(&tabs->untold, &tabs->waiting);
+        ngx_queue_init(&tabs->waiting);
     }
 
-    ngx_http_fermata_tabs_told = 0;
-    ngx_http_fermata_tell_start = ngx_current_msec;
+    tabs->told = 0;
+    tabs->tell_start = ngx_current_msec;
 
-    ngx_post_event(&ngx_http_fermata_tell_event, &ngx_posted_events);
+    ngx_post_event(&tabs->tell_event, &ngx_posted_events);
 }
 
 
 static void
 ngx_http_fermata_tabs_tell_handler(ngx_event_t *ev)
 {
-    ngx_uint_t               n;
-    ngx_queue_t             *q;
-    ngx_http_fermata_tab_t  *tab;
+    ngx_uint_t                n;
+    ngx_queue_t              *q;
+    ngx_connection_t         *c;
+    ngx_http_fermata_tab_t   *tab;
+    ngx_http_fermata_tabs_t  *tabs;
+
+    c = ev->data;
+    tabs = ((ngx_http_fermata_main_conf_t *) c->data)->tabs;
 
     for (n = 0; n < NGX_HTTP_FERMATA_TABS_TURN; n++) {
 
-        if (ngx_queue_empty(&ngx_http_fermata_untold)) {
+        if (ngx_queue_empty(&tabs->untold)) {
             ngx_time_update();
 
-            ngx_log_error(NGX_LOG_INFO, ngx_cycle->log, 0,
+            ngx_log_error(NGX_LOG_INFO, &tabs->mcf->log, 0,
                           "fermata: %ui open tabs told within %M ms",
-                          ngx_http_fermata_tabs_told,
-                          ngx_current_msec - ngx_http_fermata_tell_start);
+                          tabs->told,
+                          ngx_current_msec - tabs->tell_start);
             return;
         }
 
-        ngx_http_fermata_tabs_told++;
+        tabs->told++;
 
-        q = ngx_queue_head(&ngx_http_fermata_untold);
+        q = ngx_queue_head(&tabs->untold);
         tab = ngx_queue_data(q, ngx_http_fermata_tab_t, queue);
 
         ngx_queue_remove(q);
-        ngx_queue_insert_tail(&ngx_http_fermata_waiting, q);
+        ngx_queue_insert_tail(&tabs->waiting, q);
 
         ngx_http_fermata_tab_push(tab);
     }
@@ -220,20 +231,26 @@ ngx_http_fermata_tabs_tell_handler(ngx_event_t *ev)
 
 
 ngx_uint_t
-ngx_http_fermata_tabs_is_news(ngx_atomic_uint_t told)
+ngx_http_fermata_tabs_is_news(ngx_http_fermata_main_conf_t *mcf,
+    ngx_atomic_uint_t told)
 {
-    return ngx_http_fermata_news && ngx_http_fermata_news_number != told;
+    return mcf->tabs->news && mcf->tabs->news_number != told;
 }
 
 
 ngx_http_fermata_frame_t *
-ngx_http_fermata_tabs_news(ngx_atomic_uint_t *told)
+ngx_http_fermata_tabs_news(ngx_http_fermata_main_conf_t *mcf,
+    ngx_atomic_uint_t *told)
 {
-    *told = ngx_http_fermata_news_number;
+    ngx_http_fermata_tabs_t  *tabs;
 
-    ngx_http_fermata_news->refs++;
+    tabs = mcf->tabs;
 
-    return ngx_http_fermata_news;
+    *told = tabs->news_number;
+
+    tabs->news->refs++;
+
+    return tabs->news;
 }
 
 
@@ -243,33 +260,22 @@ ngx_http_fermata_tabs_news(ngx_atomic_uint_t *told)
  */
 
 static ngx_int_t
-ngx_http_fermata_tabs_render(void)
+ngx_http_fermata_tabs_render(ngx_http_fermata_tabs_t *tabs)
 {
-    size_t                     len, size;
-    u_char                    *last, text[NGX_HTTP_FERMATA_NEWS_MAX];
     struct fm_gate_ask         ask;
     ngx_atomic_uint_t          version;
     ngx_http_fermata_frame_t  *frame, *old;
 
-    version = ngx_http_fermata_read(ngx_http_fermata_sh, &ask, 0);
+    version = ngx_http_fermata_read(tabs->mcf->sh, &ask, 0);
 
-    last = ngx_http_fermata_tabs_text(text, &ask);
-
-    size = last - text;
-
-    frame = ngx_http_fermata_frame_create(FM_WEBSOCKET_SERVER_HEAD + size);
+    frame = ngx_http_fermata_frame_news(&ask);
     if (frame == NULL) {
         return NGX_ERROR;
     }
 
-    len = fm_websocket_head(frame->data, FM_WEBSOCKET_OP_TEXT, size);
+    tabs->news_version = version;
 
-    ngx_memcpy(frame->data + len, text, size);
-    frame->len = len + size;
-
-    ngx_http_fermata_news_version = version;
-
-    old = ngx_http_fermata_news;
+    old = tabs->news;
 
     if (old && old->len == frame->len
         && ngx_memcmp(old->data, frame->data, frame->len) == 0)
@@ -282,62 +288,14 @@ ngx_http_fermata_tabs_render(void)
         ngx_http_fermata_frame_free(old);
     }
 
-    ngx_http_fermata_news = frame;
-    ngx_http_fermata_news_number++;
+    tabs->news = frame;
+    tabs->news_number++;
 
-    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, &tabs->mcf->log, 0,
                    "fermata news %uA for tabs, %uz bytes",
-                   ngx_http_fermata_news_number, frame->len);
+                   tabs->news_number, frame->len);
 
     return NGX_OK;
-}
-
-
-/* The message as NocoBase itself sends it; dst takes NEWS_MAX bytes. */
-
-static u_char *
-ngx_http_fermata_tabs_text(u_char *dst, const struct fm_gate_ask *ask)
-{
-    u_char       *p, *last;
-    const char   *message, *command;
-
-    last = dst + NGX_HTTP_FERMATA_NEWS_MAX;
-
-    message = ask->message;
-    command = ask->command[0] ? ask->command : "maintenance";
-
-    if (ask->message[0] == '\0' && ask->step[0] == '\0') {
-        message = "The application is being maintained.";
-    }
-
-    p = ngx_slprintf(dst, last, "{\"type\":\"maintaining\",\"payload\":{"
-                                "\"message\":\"");
-
-    p = ngx_http_fermata_tabs_escape(p, message);
-
-    if (ask->message[0] && ask->step[0]) {
-
-        /* a middle dot */
-
-        p = ngx_slprintf(p, last, " \xc2\xb7 ");
-    }
-
-    p = ngx_http_fermata_tabs_escape(p, ask->step);
-
-    p = ngx_slprintf(p, last, "\",\"command\":{\"name\":\"");
-
-    p = ngx_http_fermata_tabs_escape(p, command);
-
-    return ngx_slprintf(p, last, "\"},\"code\":\"APP_COMMANDING\"}}");
-}
-
-
-/* The texts come from outside. */
-
-static u_char *
-ngx_http_fermata_tabs_escape(u_char *dst, const char *text)
-{
-    return (u_char *) ngx_escape_json(dst, (u_char *) text, ngx_strlen(text));
 }
 
 
@@ -347,83 +305,88 @@ ngx_http_fermata_tabs_escape(u_char *dst, const char *text)
  */
 
 static void
-ngx_http_fermata_tabs_release(void)
+ngx_http_fermata_tabs_release(ngx_http_fermata_tabs_t *tabs)
 {
     ngx_queue_t         *q;
     struct fm_gate_ask   ask;
 
-    if (ngx_http_fermata_release_event.timer_set) {
+    if (tabs->release_event.timer_set) {
         return;
     }
 
-    (void) ngx_http_fermata_read(ngx_http_fermata_sh, &ask, 0);
+    (void) ngx_http_fermata_read(tabs->mcf->sh, &ask, 0);
 
-    ngx_http_fermata_refresh = ask.refresh;
+    tabs->refresh = ask.refresh;
 
-    if (!ngx_queue_empty(&ngx_http_fermata_untold)) {
-        ngx_queue_add(&ngx_http_fermata_waiting, &ngx_http_fermata_untold);
-        ngx_queue_init(&ngx_http_fermata_untold);
+    if (!ngx_queue_empty(&tabs->untold)) {
+        ngx_queue_add(&tabs->waiting, &tabs->untold);
+        ngx_queue_init(&tabs->untold);
     }
 
-    ngx_http_fermata_to_release = 0;
-    ngx_http_fermata_released = 0;
+    tabs->to_release = 0;
+    tabs->released = 0;
 
-    for (q = ngx_queue_head(&ngx_http_fermata_waiting);
-         q != ngx_queue_sentinel(&ngx_http_fermata_waiting);
+    for (q = ngx_queue_head(&tabs->waiting);
+         q != ngx_queue_sentinel(&tabs->waiting);
          q = ngx_queue_next(q))
     {
-        ngx_http_fermata_to_release++;
+        tabs->to_release++;
     }
 
-    ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
+    ngx_log_error(NGX_LOG_NOTICE, &tabs->mcf->log, 0,
                   "fermata: %ui open tabs are let go, refresh:%ui",
-                  ngx_http_fermata_to_release, ngx_http_fermata_refresh);
+                  tabs->to_release, tabs->refresh);
 
-    ngx_http_fermata_release_start = ngx_current_msec;
+    tabs->release_start = ngx_current_msec;
 
-    ngx_add_timer(&ngx_http_fermata_release_event, 1);
+    ngx_add_timer(&tabs->release_event, 1);
 }
 
 
 static void
 ngx_http_fermata_tabs_release_handler(ngx_event_t *ev)
 {
-    uint64_t                 due;
-    ngx_uint_t               n;
-    ngx_msec_t               elapsed, window;
-    ngx_queue_t             *q;
-    ngx_http_fermata_tab_t  *tab;
+    uint64_t                  due;
+    ngx_uint_t                n;
+    ngx_msec_t                elapsed, window;
+    ngx_queue_t              *q;
+    ngx_connection_t         *c;
+    ngx_http_fermata_tab_t   *tab;
+    ngx_http_fermata_tabs_t  *tabs;
+
+    c = ev->data;
+    tabs = ((ngx_http_fermata_main_conf_t *) c->data)->tabs;
 
     /* closed again: look() has not been called yet */
 
-    if (!ngx_http_fermata_tabs_may_go()) {
+    if (!ngx_http_fermata_tabs_may_go(tabs->mcf)) {
         return;
     }
 
-    window = ngx_http_fermata_tabs_mcf->tabs_release;
-    elapsed = ngx_current_msec - ngx_http_fermata_release_start;
+    window = tabs->mcf->tabs_release;
+    elapsed = ngx_current_msec - tabs->release_start;
 
     due = elapsed >= window
           ? NGX_MAX_UINT32_VALUE
-          : (uint64_t) ngx_http_fermata_to_release * elapsed / window + 1;
+          : (uint64_t) tabs->to_release * elapsed / window + 1;
 
     for (n = 0; n < NGX_HTTP_FERMATA_TABS_TURN; n++) {
 
-        if (ngx_queue_empty(&ngx_http_fermata_waiting)) {
+        if (ngx_queue_empty(&tabs->waiting)) {
             return;
         }
 
-        if (ngx_http_fermata_released >= due) {
+        if (tabs->released >= due) {
             break;
         }
 
-        q = ngx_queue_head(&ngx_http_fermata_waiting);
+        q = ngx_queue_head(&tabs->waiting);
         tab = ngx_queue_data(q, ngx_http_fermata_tab_t, queue);
 
         ngx_queue_remove(q);
-        ngx_queue_insert_tail(&ngx_http_fermata_leaving, q);
+        ngx_queue_insert_tail(&tabs->leaving, q);
 
-        ngx_http_fermata_released++;
+        tabs->released++;
         tab->leaving = 1;
 
         ngx_http_fermata_tab_push(tab);
@@ -435,54 +398,7 @@ ngx_http_fermata_tabs_release_handler(ngx_event_t *ev)
 
 
 ngx_http_fermata_frame_t *
-ngx_http_fermata_tabs_farewell(void)
+ngx_http_fermata_tabs_farewell(ngx_http_fermata_main_conf_t *mcf)
 {
-    size_t                     len;
-    ngx_str_t                 *text;
-    ngx_http_fermata_frame_t  *frame;
-
-    text = &ngx_http_fermata_farewells[ngx_http_fermata_refresh];
-
-    frame = ngx_http_fermata_frame_create(FM_WEBSOCKET_SERVER_HEAD * 2
-                                          + text->len);
-    if (frame == NULL) {
-        return NULL;
-    }
-
-    len = fm_websocket_head(frame->data, FM_WEBSOCKET_OP_TEXT, text->len);
-
-    ngx_memcpy(frame->data + len, text->data, text->len);
-    len += text->len;
-
-    frame->len = len + fm_websocket_close(frame->data + len,
-                                          FM_WEBSOCKET_RESTART);
-
-    return frame;
-}
-
-
-ngx_http_fermata_frame_t *
-ngx_http_fermata_frame_create(size_t len)
-{
-    ngx_http_fermata_frame_t  *frame;
-
-    frame = ngx_alloc(offsetof(ngx_http_fermata_frame_t, data) + len,
-                      ngx_cycle->log);
-    if (frame == NULL) {
-        return NULL;
-    }
-
-    frame->refs = 1;
-    frame->len = len;
-
-    return frame;
-}
-
-
-void
-ngx_http_fermata_frame_free(ngx_http_fermata_frame_t *frame)
-{
-    if (--frame->refs == 0) {
-        ngx_free(frame);
-    }
+    return ngx_http_fermata_frame_farewell(mcf->tabs->refresh);
 }

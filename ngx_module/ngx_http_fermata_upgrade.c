@@ -64,7 +64,7 @@ ngx_http_fermata_upgrade(ngx_http_request_t *r,
 
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "fermata handshake of a tab: %i, tabs:%uD",
-                   rc, ngx_http_fermata_slot->tabs);
+                   rc, lcf->mcf->slot->tabs);
 
     if (rc != NGX_OK) {
         return rc;
@@ -72,8 +72,8 @@ ngx_http_fermata_upgrade(ngx_http_request_t *r,
 
     /* the page, and the client comes again */
 
-    if (ngx_exiting || ngx_terminate || ngx_http_fermata_blind
-        || ngx_http_fermata_tabs_are_full())
+    if (ngx_exiting || ngx_terminate || lcf->mcf->blind
+        || ngx_http_fermata_tabs_are_full(lcf->mcf))
     {
         return NGX_DECLINED;
     }
@@ -296,7 +296,7 @@ ngx_http_fermata_upgrade_handler(ngx_event_t *ev)
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_fermata_module);
 
-    tab = ngx_http_fermata_tab_create(c, lcf->tabs_timeout);
+    tab = ngx_http_fermata_tab_create(c, lcf->mcf, lcf->tabs_timeout);
 
     if (tab == NULL || r->main->count != 1 || c->error
         || ngx_http_fermata_upgrade_send(r, up) != NGX_OK)

@@ -8,51 +8,83 @@
 #include "ngx_http_fermata_module.h"
 
 
+static char *ngx_http_fermata_nodes_cluster(ngx_conf_t *cf,
+    ngx_http_fermata_srv_conf_t *ucf, ngx_str_t *value);
 static ngx_int_t ngx_http_fermata_add_node(ngx_conf_t *cf,
     ngx_http_fermata_srv_conf_t *ucf, ngx_str_t *value);
+static ngx_http_fermata_srv_conf_t *ngx_http_fermata_nodes_of(
+    ngx_http_upstream_srv_conf_t *uscf);
 static ngx_int_t ngx_http_fermata_count_names(ngx_conf_t *cf,
     ngx_http_fermata_main_conf_t *mcf);
 static void ngx_http_fermata_check_servers(ngx_conf_t *cf,
     ngx_http_upstream_srv_conf_t *uscf, ngx_http_fermata_srv_conf_t *ucf);
 
 
-/* fermata_nodes name=address ...; */
+/* fermata_nodes [cluster=name] name=address ...; */
 
 char *
 ngx_http_fermata_nodes(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_fermata_srv_conf_t *ucf = conf;
 
-    ngx_str_t                       *value;
-    ngx_uint_t                       i;
-    ngx_http_fermata_main_conf_t    *mcf;
-    ngx_http_fermata_srv_conf_t    **ucfp;
+    char        *rv;
+    ngx_str_t   *value;
+    ngx_uint_t   i;
 
     if (ucf->nodes == NULL) {
-
-        mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_fermata_module);
-        mcf->used = 1;
-
         ucf->nodes = ngx_array_create(cf->pool, 4,
                                       sizeof(ngx_http_fermata_node_t));
-        ucfp = ngx_array_push(&mcf->upstreams);
-
-        if (ucf->nodes == NULL || ucfp == NULL) {
+        if (ucf->nodes == NULL) {
             return NGX_CONF_ERROR;
         }
-
-        *ucfp = ucf;
     }
+
+    (void) ngx_http_fermata_which(cf, NULL, &ucf->which);
 
     value = cf->args->elts;
 
     for (i = 1; i < cf->args->nelts; i++) {
+
+        rv = ngx_http_fermata_nodes_cluster(cf, ucf, &value[i]);
+
+        if (rv == NGX_CONF_OK) {
+            continue;
+        }
+
+        if (rv != NGX_CONF_ERROR) {
+            return rv;
+        }
+
         if (ngx_http_fermata_add_node(cf, ucf, &value[i]) != NGX_OK) {
             return NGX_CONF_ERROR;
         }
     }
 
     return NGX_CONF_OK;
+}
+
+
+/*
+ * NGX_CONF_ERROR: it is a node, which may have that name, too: addresses have a
+ * colon, clusters have none.
+ */
+
+static char *
+ngx_http_fermata_nodes_cluster(ngx_conf_t *cf,
+    ngx_http_fermata_srv_conf_t *ucf, ngx_str_t *value)
+{
+    u_char  *name;
+
+    name = value->data + 8;
+
+    if (ngx_strncmp(value->data, "cluster=", 8) != 0
+        || !ngx_http_fermata_is_name((char *) name))
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_http_fermata_which(cf, name, &ucf->which) == NGX_OK
+           ? NGX_CONF_OK : "names two clusters for one upstream";
 }
 
 
@@ -115,39 +147,82 @@ ngx_http_fermata_add_node(ngx_conf_t *cf, ngx_http_fermata_srv_conf_t *ucf,
 }
 
 
-/*
- * From init_main_conf: after all balancers have been set up, so that the
- * wrapper is the outermost whatever the order of the directives.
- */
+/* Each upstream that has nodes, to the cluster that it names. */
 
-char *
-ngx_http_fermata_upstream_init(ngx_conf_t *cf,
-    ngx_http_fermata_main_conf_t *mcf)
+ngx_int_t
+ngx_http_fermata_assign_upstreams(ngx_conf_t *cf,
+    ngx_http_fermata_main_conf_t *root)
 {
     ngx_uint_t                       i;
-    ngx_http_fermata_srv_conf_t     *ucf;
+    ngx_http_fermata_srv_conf_t     *ucf, **ucfp;
     ngx_http_upstream_srv_conf_t   **uscfp;
     ngx_http_upstream_main_conf_t   *umcf;
-
-    if (ngx_http_fermata_count_names(cf, mcf) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
 
     umcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_upstream_module);
     uscfp = umcf->upstreams.elts;
 
     for (i = 0; i < umcf->upstreams.nelts; i++) {
 
-        /* an implicit upstream, of an address in proxy_pass */
+        ucf = ngx_http_fermata_nodes_of(uscfp[i]);
 
-        if (uscfp[i]->srv_conf == NULL) {
+        if (ucf == NULL) {
             continue;
         }
 
-        ucf = ngx_http_conf_upstream_srv_conf(uscfp[i],
-                                              ngx_http_fermata_module);
+        if (ngx_http_fermata_find_cluster(cf, &ucf->which, &ucf->mcf)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
 
-        if (ucf->nodes == NULL) {
+        if (ucf->mcf == NULL) {
+            ngx_http_fermata_no_cluster(cf, &ucf->which,
+                                        "fermata_nodes cluster=");
+            return NGX_ERROR;
+        }
+
+        ucfp = ngx_array_push(&ucf->mcf->upstreams);
+        if (ucfp == NULL) {
+            return NGX_ERROR;
+        }
+
+        *ucfp = ucf;
+    }
+
+    for (i = 0; i < root->clusters->nelts; i++) {
+        if (ngx_http_fermata_count_names(cf,
+                 ((ngx_http_fermata_main_conf_t **) root->clusters->elts)[i])
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * From init_main_conf: after all balancers have been set up, so that the
+ * wrapper is the outermost whatever the order of the directives.
+ */
+
+char *
+ngx_http_fermata_upstream_init(ngx_conf_t *cf)
+{
+    ngx_uint_t                       i;
+    ngx_http_fermata_srv_conf_t     *ucf;
+    ngx_http_upstream_srv_conf_t   **uscfp;
+    ngx_http_upstream_main_conf_t   *umcf;
+
+    umcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_upstream_module);
+    uscfp = umcf->upstreams.elts;
+
+    for (i = 0; i < umcf->upstreams.nelts; i++) {
+
+        ucf = ngx_http_fermata_nodes_of(uscfp[i]);
+
+        if (ucf == NULL) {
             continue;
         }
 
@@ -158,6 +233,23 @@ ngx_http_fermata_upstream_init(ngx_conf_t *cf,
     }
 
     return NGX_CONF_OK;
+}
+
+
+static ngx_http_fermata_srv_conf_t *
+ngx_http_fermata_nodes_of(ngx_http_upstream_srv_conf_t *uscf)
+{
+    ngx_http_fermata_srv_conf_t  *ucf;
+
+    /* an implicit upstream, of an address in proxy_pass */
+
+    if (uscf->srv_conf == NULL) {
+        return NULL;
+    }
+
+    ucf = ngx_http_conf_upstream_srv_conf(uscf, ngx_http_fermata_module);
+
+    return ucf->nodes ? ucf : NULL;
 }
 
 

@@ -7,6 +7,8 @@
 #include "ngx_http_fermata_module.h"
 
 
+static ngx_int_t ngx_http_fermata_cluster_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_fermata_mode_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_fermata_node_variable(ngx_http_request_t *r,
@@ -22,6 +24,9 @@ static ngx_int_t ngx_http_fermata_bypassed_variable(ngx_http_request_t *r,
 
 
 static ngx_http_variable_t  ngx_http_fermata_vars[] = {
+
+    { ngx_string("fermata_cluster"), NULL, ngx_http_fermata_cluster_variable,
+      0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("fermata_mode"), NULL, ngx_http_fermata_mode_variable, 0,
       NGX_HTTP_VAR_NOCACHEABLE, 0 },
@@ -59,6 +64,29 @@ static ngx_http_variable_t  ngx_http_fermata_vars[] = {
 
 
 static ngx_int_t
+ngx_http_fermata_cluster_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_fermata_main_conf_t  *mcf;
+
+    mcf = ngx_http_fermata_cluster_of(r);
+
+    if (mcf == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    v->data = mcf->cluster.data;
+    v->len = mcf->cluster.len;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
 ngx_http_fermata_mode_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
@@ -72,9 +100,9 @@ ngx_http_fermata_mode_variable(ngx_http_request_t *r,
     enum fm_gate_mode              mode;
     ngx_http_fermata_main_conf_t  *mcf;
 
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_fermata_module);
+    mcf = ngx_http_fermata_cluster_of(r);
 
-    if (mcf->sh == NULL) {
+    if (mcf == NULL) {
         v->not_found = 1;
         return NGX_OK;
     }
@@ -110,7 +138,7 @@ ngx_http_fermata_node_variable(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    v->data = ngx_http_fermata_sh->nodes[node];
+    v->data = ctx->mcf->sh->nodes[node];
     v->len = ngx_strlen(v->data);
     v->valid = 1;
     v->no_cacheable = 0;
@@ -129,9 +157,9 @@ ngx_http_fermata_number_variable(ngx_http_request_t *r,
     struct fm_gate_ask             ask;
     ngx_http_fermata_main_conf_t  *mcf;
 
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_fermata_module);
+    mcf = ngx_http_fermata_cluster_of(r);
 
-    if (mcf->sh == NULL) {
+    if (mcf == NULL) {
         v->not_found = 1;
         return NGX_OK;
     }
@@ -165,9 +193,9 @@ ngx_http_fermata_text_variable(ngx_http_request_t *r,
     struct fm_gate_ask             ask;
     ngx_http_fermata_main_conf_t  *mcf;
 
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_fermata_module);
+    mcf = ngx_http_fermata_cluster_of(r);
 
-    if (mcf->sh == NULL) {
+    if (mcf == NULL) {
         v->not_found = 1;
         return NGX_OK;
     }
@@ -204,9 +232,9 @@ ngx_http_fermata_retry_after_variable(ngx_http_request_t *r,
 {
     ngx_http_fermata_main_conf_t  *mcf;
 
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_fermata_module);
+    mcf = ngx_http_fermata_cluster_of(r);
 
-    if (mcf->sh == NULL) {
+    if (mcf == NULL) {
         v->not_found = 1;
         return NGX_OK;
     }
@@ -216,7 +244,7 @@ ngx_http_fermata_retry_after_variable(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    v->len = ngx_sprintf(v->data, "%T", ngx_http_fermata_retry_after(r))
+    v->len = ngx_sprintf(v->data, "%T", ngx_http_fermata_retry_after(r, mcf))
              - v->data;
     v->valid = 1;
     v->no_cacheable = 0;

@@ -46,7 +46,7 @@ ngx_http_fermata_told(ngx_http_fermata_main_conf_t *mcf)
         return;
     }
 
-    ngx_log_debug2(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+    ngx_log_debug2(NGX_LOG_DEBUG_CORE, &mcf->log, 0,
                    "fermata waits no longer, %uL.%uL",
                    sh->taken.voice.epoch, sh->taken.voice.seq);
 
@@ -87,7 +87,7 @@ ngx_http_fermata_wait_look(ngx_http_fermata_line_t *line)
         return;
     }
 
-    ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+    ngx_log_error(NGX_LOG_WARN, &line->mcf->log, 0,
                   "fermata: no word from a coordinator, %uL.%uL is in force "
                   "again", sh->taken.voice.epoch, sh->taken.voice.seq);
 

@@ -15,36 +15,31 @@
 
 static ngx_int_t ngx_http_fermata_worker_init(ngx_cycle_t *cycle,
     ngx_http_fermata_main_conf_t *mcf);
-static void ngx_http_fermata_arm(ngx_msec_t next);
+static void ngx_http_fermata_arm(ngx_http_fermata_main_conf_t *mcf,
+    ngx_msec_t next);
 static void ngx_http_fermata_wake_handler(ngx_event_t *ev);
 static void ngx_http_fermata_tick_handler(ngx_event_t *ev);
-static void ngx_http_fermata_look(void);
-static void ngx_http_fermata_adopt_all(void);
-static ngx_msec_t ngx_http_fermata_sweep(void);
+static void ngx_http_fermata_look(ngx_http_fermata_main_conf_t *mcf);
+static void ngx_http_fermata_adopt_all(ngx_http_fermata_main_conf_t *mcf);
+static ngx_msec_t ngx_http_fermata_sweep(ngx_http_fermata_main_conf_t *mcf);
 static void ngx_http_fermata_close(ngx_http_fermata_ctx_t *ctx);
 static void ngx_http_fermata_cut(ngx_http_fermata_ctx_t *ctx);
 static void ngx_http_fermata_cut_handler(ngx_event_t *ev);
 
 
-/* Set in init_process only: a failed reload must not touch them. */
+ngx_uint_t  ngx_http_fermata_replacing;
 
-ngx_http_fermata_shctx_t             *ngx_http_fermata_sh;
-ngx_http_fermata_slot_t              *ngx_http_fermata_slot;
-ngx_queue_t                           ngx_http_fermata_rides;
-ngx_uint_t                            ngx_http_fermata_blind;
-ngx_uint_t                            ngx_http_fermata_replacing;
 
-static ngx_http_fermata_main_conf_t  *ngx_http_fermata_mcf;
-static ngx_http_fermata_slot_t        ngx_http_fermata_no_slot;
-static ngx_event_t                    ngx_http_fermata_tick;
-static ngx_connection_t               ngx_http_fermata_dummy;
-static ngx_uint_t                     ngx_http_fermata_deaf;
-
+/*
+ * What a process does with a cluster is in its own copy of the conf of the
+ * cycle that it was started with: neither a reload nor a failed one touches it.
+ */
 
 ngx_int_t
 ngx_http_fermata_init_process(ngx_cycle_t *cycle)
 {
-    ngx_http_fermata_main_conf_t  *mcf;
+    ngx_uint_t                      i;
+    ngx_http_fermata_main_conf_t   *root, **mcfp;
 
     if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
     {
@@ -53,20 +48,27 @@ ngx_http_fermata_init_process(ngx_cycle_t *cycle)
 
     /* NULL without http{} */
 
-    mcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_fermata_module);
+    root = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_fermata_module);
 
-    if (mcf == NULL || mcf->sh == NULL) {
+    if (root == NULL) {
         return NGX_OK;
     }
 
-    if (ngx_http_fermata_worker_init(cycle, mcf) != NGX_OK) {
-        return NGX_ERROR;
-    }
+    mcfp = root->clusters->elts;
 
-    /* "master_process off": there is no manager, so it lives here */
+    for (i = 0; i < root->clusters->nelts; i++) {
 
-    if (ngx_process == NGX_PROCESS_SINGLE) {
-        return ngx_http_fermata_client_start(mcf);
+        if (ngx_http_fermata_worker_init(cycle, mcfp[i]) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        /* "master_process off": there is no manager, so it lives here */
+
+        if (ngx_process == NGX_PROCESS_SINGLE
+            && ngx_http_fermata_client_start(mcfp[i]) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
     }
 
     return NGX_OK;
@@ -77,55 +79,59 @@ static ngx_int_t
 ngx_http_fermata_worker_init(ngx_cycle_t *cycle,
     ngx_http_fermata_main_conf_t *mcf)
 {
-    ngx_http_fermata_mcf = mcf;
-    ngx_http_fermata_sh = mcf->sh;
-    ngx_queue_init(&ngx_http_fermata_rides);
-    ngx_http_fermata_tabs_init(cycle, mcf);
+    ngx_queue_init(&mcf->rides);
 
-    ngx_http_fermata_slot = ngx_http_fermata_claim(mcf);
+    mcf->dummy.fd = (ngx_socket_t) -1;
+    mcf->dummy.data = mcf;
 
-    if (ngx_http_fermata_slot == NULL) {
+    if (ngx_http_fermata_tabs_init(cycle, mcf) != NGX_OK
+        || ngx_http_fermata_hold_init(cycle, mcf) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    mcf->slot = ngx_http_fermata_claim(mcf);
+
+    if (mcf->slot == NULL) {
 
         /* nobody would hear of its requests, so it lets none through */
 
-        ngx_log_error(NGX_LOG_ALERT, cycle->log, 0,
+        ngx_log_error(NGX_LOG_ALERT, &mcf->log, 0,
                       "fermata: more than %d processes, this one serves "
                       "the page only", NGX_HTTP_FERMATA_SLOTS);
 
-        ngx_http_fermata_slot = &ngx_http_fermata_no_slot;
-        ngx_http_fermata_blind = 1;
+        mcf->slot = &mcf->no_slot;
+        mcf->blind = 1;
 
         return NGX_OK;
     }
 
-    ngx_http_fermata_deaf = ngx_http_fermata_watch(cycle, mcf->sh->wake,
-                                               ngx_http_fermata_wake_handler)
-                            != NGX_OK;
+    mcf->deaf = ngx_http_fermata_watch(cycle, mcf->sh->wake,
+                                       ngx_http_fermata_wake_handler, mcf)
+                != NGX_OK;
 
-    ngx_http_fermata_dummy.fd = (ngx_socket_t) -1;
+    mcf->tick.handler = ngx_http_fermata_tick_handler;
+    mcf->tick.data = &mcf->dummy;
+    mcf->tick.log = cycle->log;
+    mcf->tick.cancelable = 1;
 
-    ngx_http_fermata_tick.handler = ngx_http_fermata_tick_handler;
-    ngx_http_fermata_tick.data = &ngx_http_fermata_dummy;
-    ngx_http_fermata_tick.log = cycle->log;
-    ngx_http_fermata_tick.cancelable = 1;
-
-    ngx_http_fermata_arm(1);
+    ngx_http_fermata_arm(mcf, 1);
 
     return NGX_OK;
 }
 
 
 static void
-ngx_http_fermata_arm(ngx_msec_t next)
+ngx_http_fermata_arm(ngx_http_fermata_main_conf_t *mcf, ngx_msec_t next)
 {
     /* ngx_add_timer() alone keeps a timer that is less than 300 ms away */
 
-    if (ngx_http_fermata_tick.timer_set) {
-        ngx_del_timer(&ngx_http_fermata_tick);
+    if (mcf->tick.timer_set) {
+        ngx_del_timer(&mcf->tick);
     }
 
     if (next) {
-        ngx_add_timer(&ngx_http_fermata_tick, next);
+        ngx_add_timer(&mcf->tick, next);
     }
 }
 
@@ -143,24 +149,28 @@ ngx_http_fermata_wake_handler(ngx_event_t *ev)
 
     ngx_log_debug0(NGX_LOG_DEBUG_EVENT, ev->log, 0, "fermata worker is woken");
 
-    ngx_http_fermata_look();
+    ngx_http_fermata_look(c->data);
 }
 
 
 static void
 ngx_http_fermata_tick_handler(ngx_event_t *ev)
 {
+    ngx_connection_t  *c;
+
+    c = ev->data;
+
     ngx_log_debug0(NGX_LOG_DEBUG_EVENT, ev->log, 0, "fermata worker looks");
 
-    ngx_http_fermata_look();
+    ngx_http_fermata_look(c->data);
 }
 
 
 void
-ngx_http_fermata_sweep_soon(void)
+ngx_http_fermata_sweep_soon(ngx_http_fermata_main_conf_t *mcf)
 {
-    if (!ngx_http_fermata_blind) {
-        ngx_http_fermata_arm(1);
+    if (!mcf->blind) {
+        ngx_http_fermata_arm(mcf, 1);
     }
 }
 
@@ -172,31 +182,30 @@ ngx_http_fermata_sweep_soon(void)
  */
 
 static void
-ngx_http_fermata_look(void)
+ngx_http_fermata_look(ngx_http_fermata_main_conf_t *mcf)
 {
     ngx_msec_t                 next;
     ngx_atomic_uint_t          change;
     ngx_http_fermata_shctx_t  *sh;
 
-    sh = ngx_http_fermata_sh;
+    sh = mcf->sh;
 
     change = sh->change;
     ngx_memory_barrier();
 
-    ngx_http_fermata_adopt_all();
+    ngx_http_fermata_adopt_all(mcf);
 
-    next = ngx_http_fermata_sweep();
+    next = ngx_http_fermata_sweep(mcf);
 
-    ngx_http_fermata_tabs_look();
-    ngx_http_fermata_hold_look();
+    ngx_http_fermata_tabs_look(mcf);
+    ngx_http_fermata_hold_look(mcf);
 
-    ngx_http_fermata_look_idle(ngx_http_fermata_mcf,
-                               ngx_http_fermata_slot->seen != change);
+    ngx_http_fermata_look_idle(mcf, mcf->slot->seen != change);
 
-    if (ngx_http_fermata_slot->seen != change) {
+    if (mcf->slot->seen != change) {
 
         ngx_memory_barrier();
-        ngx_http_fermata_slot->seen = change;
+        mcf->slot->seen = change;
         ngx_memory_barrier();
 
         ngx_http_fermata_ring(sh->bell);
@@ -206,24 +215,24 @@ ngx_http_fermata_look(void)
                        change, sh->word);
     }
 
-    if (ngx_http_fermata_deaf
+    if (mcf->deaf
         && (next == 0 || next > NGX_HTTP_FERMATA_POLL_MS))
     {
         next = NGX_HTTP_FERMATA_POLL_MS;
     }
 
-    ngx_http_fermata_arm(next);
+    ngx_http_fermata_arm(mcf, next);
 }
 
 
 static void
-ngx_http_fermata_adopt_all(void)
+ngx_http_fermata_adopt_all(ngx_http_fermata_main_conf_t *mcf)
 {
     ngx_queue_t             *q;
     ngx_http_fermata_ctx_t  *ctx;
 
-    for (q = ngx_queue_head(&ngx_http_fermata_rides);
-         q != ngx_queue_sentinel(&ngx_http_fermata_rides);
+    for (q = ngx_queue_head(&mcf->rides);
+         q != ngx_queue_sentinel(&mcf->rides);
          q = ngx_queue_next(q))
     {
         ctx = ngx_queue_data(q, ngx_http_fermata_ctx_t, queue);
@@ -239,7 +248,7 @@ ngx_http_fermata_adopt_all(void)
  */
 
 static ngx_msec_t
-ngx_http_fermata_sweep(void)
+ngx_http_fermata_sweep(ngx_http_fermata_main_conf_t *mcf)
 {
     uint64_t                   word;
     ngx_msec_t                 next;
@@ -250,7 +259,7 @@ ngx_http_fermata_sweep(void)
     ngx_http_fermata_ctx_t    *ctx;
     ngx_http_fermata_shctx_t  *sh;
 
-    sh = ngx_http_fermata_sh;
+    sh = mcf->sh;
     word = sh->word;
     next = NGX_HTTP_FERMATA_BEAT_MS;
 
@@ -261,8 +270,8 @@ ngx_http_fermata_sweep(void)
     cut_at = sh->cut_at;
     left = cut_at ? (ngx_msec_int_t) (cut_at - ngx_current_msec) : 0;
 
-    for (q = ngx_queue_head(&ngx_http_fermata_rides);
-         q != ngx_queue_sentinel(&ngx_http_fermata_rides);
+    for (q = ngx_queue_head(&mcf->rides);
+         q != ngx_queue_sentinel(&mcf->rides);
          q = ngx_queue_next(q))
     {
         ctx = ngx_queue_data(q, ngx_http_fermata_ctx_t, queue);

@@ -142,11 +142,14 @@ value(const struct glass *g, const char *key, char *dst, size_t size)
 	return dst;
 }
 
+/* One line of an answer to a list in JSON. */
+#define ADD(list, text) FM_APPEND(list, "%s\"%s\"", *(list) ? ", " : "", text)
+
 static void
 print_json(const struct glass *g)
 {
 	const char *comma = "", *line = g->text;
-	char nodes[ANSWER_MAX] = "";
+	char nodes[ANSWER_MAX] = "", others[ANSWER_MAX] = "";
 
 	putchar('{');
 	while (*line != '\0') {
@@ -157,7 +160,11 @@ print_json(const struct glass *g)
 		FM_FORMAT(text, "%.*s", n > k ? (int)(n - k - 1) : 0, line + k + (n > k));
 		line += n + (line[n] == '\n');
 		if (fm_is_equal(key, "node")) {
-			FM_APPEND(nodes, "%s\"%s\"", *nodes ? ", " : "", text);
+			ADD(nodes, text);
+			continue;
+		}
+		if (fm_is_equal(key, "other")) {
+			ADD(others, text);
 			continue;
 		}
 		fputs(comma, stdout);
@@ -166,7 +173,20 @@ print_json(const struct glass *g)
 		co_json_text(stdout, text);
 		comma = ", ";
 	}
-	printf("%s\"nodes\": [%s]}\n", comma, nodes);
+	printf("%s\"nodes\": [%s], \"others\": [%s]}\n", comma, nodes, others);
+}
+
+/* The other clusters of this nginx, as what to type for each. */
+static void
+print_others(const struct glass *g, FILE *out)
+{
+	char name[80], folder[600];
+
+	for (const char *at = strstr(g->text, "\nother="); at != NULL;
+	     at = strstr(at + 1, "\nother="))
+		if (sscanf(at + 7, "%79s %599[^\n]", name, folder) == 2)
+			fprintf(out, "cluster %s: fermata gate %s --local --state %s\n", name,
+				g->verb, folder);
 }
 
 static void
@@ -174,6 +194,8 @@ print_status(const struct glass *g)
 {
 	char a[80], b[80], c[80], d[80];
 
+	if (strstr(g->text, "\nother=") != NULL)
+		printf("cluster %s: ", value(g, "cluster", a, sizeof(a)));
 	printf("%s, in %s workers of %s generations\n", value(g, "mode", a, sizeof(a)),
 	       value(g, "workers", b, sizeof(b)), value(g, "generations", c, sizeof(c)));
 	if (!fm_is_equal(value(g, "override", a, sizeof(a)), "none"))
@@ -193,6 +215,7 @@ print_status(const struct glass *g)
 		if (sscanf(at + 6, "%79s %79s %79s %79s", a, b, c, d) == 4)
 			printf("  %s: %s requests, %s websockets, %s kept connections\n", a, b, c,
 			       d);
+	if (fm_is_equal(g->verb, "status")) print_others(g, stdout);
 }
 
 static int
@@ -225,9 +248,33 @@ tell(const struct glass *g)
 			? "; its disk cannot be written, so a restart of nginx ends that"
 			: "");
 	if (!fm_is_equal(g->verb, "resume"))
-		fputs("next: fermata gate resume --local, to let the coordinator rule again\n",
-		      stderr);
+		fprintf(stderr,
+			"next: to let the coordinator rule again, fermata gate resume --local%s%s\n",
+			fm_is_equal(g->state, STATE) ? "" : " --state ",
+			fm_is_equal(g->state, STATE) ? "" : g->state);
 	return 0;
+}
+
+/* Whether it is certain which cluster is meant: by --state, or it is the only one of its nginx. 0: it is. */
+static int
+choose(struct glass *g)
+{
+	const char *verb = g->verb;
+	char name[80];
+	int got = 0;
+
+	if (co_parsed_value(g->parsed, "state") != NULL || fm_is_equal(verb, "status")) return 0;
+	g->verb = "status";
+	if (ask(g) == 0) got = wait_answer(g);
+	g->verb = verb;
+	if (got == 0) return 1;
+	if (got < 0 || strstr(g->text, "\nother=") == NULL) return 0;
+	(void)fail("this nginx is the gate of several clusters", "nothing was done",
+		   "the line of the one that is meant:");
+	fprintf(stderr, "cluster %s: fermata gate %s --local --state %s\n",
+		value(g, "cluster", name, sizeof(name)), verb, g->state);
+	print_others(g, stderr);
+	return 2;
 }
 
 int
@@ -250,6 +297,12 @@ co_glass_run(const struct co_parsed *parsed)
 		return 2;
 	}
 	if (open_state(g) != 0) return 1;
+	rc = choose(g);
+	if (rc != 0) {
+		(void)close(g->dir);
+		return rc;
+	}
+	rc = 1;
 	if (ask(g) == 0) got = wait_answer(g);
 	if (got == 1) rc = tell(g);
 	if (got == -1) {

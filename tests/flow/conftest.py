@@ -76,7 +76,7 @@ def make_cluster(request, lent_postgres):
     def make(start=True, agent=None, coordinator=None, **stage):
         cluster = Cluster(options={"agent": merged(QUICK_AGENT, agent),
                                    "coordinator": merged(QUICK_COORDINATOR, coordinator)},
-                          postgres=lent_postgres, **stage)
+                          **{"postgres": lent_postgres, **stage})
         request.node.stages.append(cluster)
         return cluster.start() if start else cluster
     yield make

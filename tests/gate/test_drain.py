@@ -125,8 +125,8 @@ def test_more_nodes_than_there_may_be(make_gate):
         (gate.prefix / "error.log").write_text("")
 
 
-def test_one_cluster_in_one_nginx(make_gate):
+def test_a_second_zone_takes_a_block(make_gate):
     gate = make_gate(http="fermata_zone other:512k;")
     done = gate.run("-t")
-    assert done.returncode == 1 and "another cluster takes an nginx of its own" in done.stderr
+    assert done.returncode == 1 and 'another cluster takes a block "fermata_cluster"' in done.stderr
     (gate.prefix / "error.log").write_text("")
