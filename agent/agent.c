@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -46,7 +45,7 @@ struct ag_agent {
 	struct ag_core *core;
 	struct ag_instance *instance;
 	struct ag_probe *probe;
-	struct ag_looker *looker;
+	struct ag_looker *looker, *watcher;
 	struct ag_worker *worker;
 	struct ag_log_watch *log_watch;
 	struct ag_facts *facts;
@@ -99,7 +98,8 @@ env_report(void *ctx, const struct fm_agent_report *report)
 	struct ag_agent *agent = ctx;
 
 	if (report->app != agent->logged) {
-		bool bad = report->app == FM_APP_FAILED || report->app == FM_APP_REFUSED;
+		bool bad = report->app == FM_APP_FAILED || report->app == FM_APP_REFUSED ||
+			   report->app == FM_APP_STUCK;
 
 		fm_log(bad ? FM_LOG_WARNING : FM_LOG_NOTICE, "application",
 		       "state=%s release=%s pids=%u detail=\"%s\"", fm_app_state_name(report->app),
@@ -179,12 +179,14 @@ env_job_stop(void *ctx)
 static double
 env_random(void *ctx)
 {
-	uint32_t value = 0;
-
 	(void)ctx;
-	if (getrandom(&value, sizeof(value), GRND_NONBLOCK) != sizeof(value))
-		value = UINT32_MAX / 2;
-	return (double)value / UINT32_MAX;
+	return (double)arc4random() / UINT32_MAX;
+}
+
+static void
+env_watch(void *ctx)
+{
+	ag_looker_watch(((struct ag_agent *)ctx)->watcher);
 }
 
 /* ---- what the world says ---- */
@@ -318,6 +320,24 @@ on_looked(void *arg, const struct ag_look *look)
 }
 
 static void
+on_watched(void *arg, const struct ag_activity *activity)
+{
+	struct ag_agent *agent = arg;
+
+	ag_on_activity(agent->core, activity, fm_mono_now());
+	settle(agent);
+}
+
+static void
+on_printed(void *arg)
+{
+	struct ag_agent *agent = arg;
+
+	ag_on_output(agent->core, fm_mono_now());
+	settle(agent);
+}
+
+static void
 on_job_progress(void *arg, const char *text)
 {
 	struct ag_agent *agent = arg;
@@ -392,27 +412,10 @@ static void
 make_core(struct ag_agent *agent)
 {
 	const struct ag_settings *s = agent->settings;
-	const struct ag_env env = {
-		.ctx = agent,
-		.persist = env_persist,
-		.report = env_report,
-		.spawn = env_spawn,
-		.signal = env_signal,
-		.probe = env_probe,
-		.look = env_look,
-		.job = env_job,
-		.job_stop = env_job_stop,
-		.random = env_random,
-	};
-	const struct ag_limits limits = {
-		.term_ms = s->term_ms,
-		.kill_ms = s->kill_ms,
-		.poll_ms = s->poll_ms,
-		.start_poll_ms = s->start_poll_ms,
-		.stuck_ms = s->stuck_ms,
-		.retry_ms = s->retry_ms,
-		.start_wait_ms = s->start_wait_ms,
-	};
+	const struct ag_env env = { agent,	  env_persist, env_report, env_spawn,
+				    env_signal,	  env_probe,   env_look,   env_job,
+				    env_job_stop, env_random,  env_watch };
+	const struct ag_limits limits = ag_settings_limits(s);
 
 	agent->core = ag_core_new(&env, &limits, s->node, s->address, &agent->memory,
 				  fm_mono_now());
@@ -422,14 +425,16 @@ static void
 make_world(struct ag_agent *agent)
 {
 	static const struct ag_worker_calls worker_calls = { on_job_progress, on_job_done };
+	static const struct ag_log_watch_calls log_calls = { on_started_line, on_printed };
 	const struct ag_settings *s = agent->settings;
 
 	agent->runtime = ag_runtime_of(s);
 	agent->instance = agent->runtime->open(agent->base, s, on_processes_changed, agent);
 	agent->probe = ag_probe_new(agent->base, s->host, s->port, s->probe_ms, on_probed, agent);
-	agent->looker = ag_looker_new(agent->base, s, on_looked, agent);
+	agent->looker = ag_looker_new(agent->base, s, on_looked, on_watched, agent);
+	agent->watcher = ag_looker_new(agent->base, s, on_looked, on_watched, agent);
 	agent->worker = ag_worker_new(agent->base, s, &worker_calls, agent);
-	agent->log_watch = ag_log_watch_new(agent->base, s->log_file, STARTED_LINE, on_started_line,
+	agent->log_watch = ag_log_watch_new(agent->base, s->log_file, STARTED_LINE, &log_calls,
 					    agent);
 	agent->facts = ag_facts_new(agent->base, s, on_facts, agent);
 	if (agent->runtime->writes_log)
@@ -477,6 +482,7 @@ ag_agent_free(struct ag_agent *agent)
 
 	ag_worker_free(agent->worker);
 	ag_looker_free(agent->looker);
+	ag_looker_free(agent->watcher);
 	ag_probe_free(agent->probe);
 	ag_log_watch_free(agent->log_watch);
 	ag_facts_free(agent->facts);

@@ -206,3 +206,17 @@ ag_settings_read(struct ag_settings *s, const char *path, void (*say)(void *arg,
 	if (s->url[0] && !split_url(s)) fault(&r, "url %s is not http://host:port", s->url);
 	return r.faults ? -1 : 0;
 }
+
+struct ag_limits
+ag_settings_limits(const struct ag_settings *s)
+{
+	return (struct ag_limits){
+		.term_ms = s->term_ms,
+		.kill_ms = s->kill_ms,
+		.poll_ms = s->poll_ms,
+		.start_poll_ms = s->start_poll_ms,
+		.stuck_ms = s->stuck_ms,
+		.retry_ms = s->retry_ms,
+		.start_wait_ms = s->start_wait_ms,
+	};
+}

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "agent/core/supervise.h"
 #include "base/err.h"
 #include "base/options.h"
 #include "wire/ask.h"
@@ -50,6 +51,8 @@ extern const struct fm_opt ag_options[];
 typedef void ag_settings_fault(void *arg, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* Those of them that the core goes by. */
+struct ag_limits ag_settings_limits(const struct ag_settings *settings);
 /* Reads the file, fills the defaults that depend on others, and looks at what it names. All faults
  * go to say (may be NULL). */
 int ag_settings_read(struct ag_settings *settings, const char *path,

@@ -14,7 +14,7 @@ const struct fm_opt co_options[] = {
 	{ section_, key_, FM_OPT_##type_, FIELD(field_), fallback_, min_, max_, choices_, false, false, help_ },
 #include "coordinator/options.def"
 #undef CO_OPTION
-#define CO_LIMIT(name_, key_, fallback_, progress_, help_)                                         \
+#define CO_LIMIT(name_, key_, fallback_, progress_, asks_, help_)                                  \
 	{ "limits", #key_, FM_OPT_DURATION, FIELD(limits_ms[CO_LIMIT_##name_]), fallback_, 1000, 2592000000LL, NULL, false, false, "How long to wait " help_ "." },
 #include "coordinator/run/limits.def"
 #undef CO_LIMIT

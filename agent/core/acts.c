@@ -1,10 +1,13 @@
 /* acts.c - what the rows of the table do, and what the answers of looks decide. */
 #include "agent/core/core.h"
 
+#include <string.h>
+
 #include "agent/core/guard.h"
 #include "base/text.h"
 
-#define REFUSED_PAUSE 5 /* times retry_ms between two looks after a refusal */
+#define WATCH_FIRST_MS 3000 /* most starts are well on their way by then */
+#define REFUSED_PAUSE 5	    /* times retry_ms between two looks after a refusal */
 
 bool
 ag_act_term(struct ag_core *core)
@@ -77,10 +80,27 @@ ag_act_probe(struct ag_core *core)
 	return false;
 }
 
+/* Beside the one question to the application: neither is held up by the other. */
+static void
+watch(struct ag_core *core)
+{
+	if (core->watching || !ag_is_due(core, core->watch_at)) return;
+	core->watching = true;
+	core->env.watch(core->env.ctx);
+}
+
 bool
 ag_act_compare(struct ag_core *core)
 {
+	watch(core);
 	(void)ag_act_look(core);
+	return ag_act_probe(core);
+}
+
+bool
+ag_act_follow(struct ag_core *core)
+{
+	watch(core);
 	return ag_act_probe(core);
 }
 
@@ -106,6 +126,8 @@ ag_act_start(struct ag_core *core)
 	core->spawned_here = false;
 	core->ready_ms = 0;
 	core->spawned_at = core->now;
+	core->watch_at = fm_mono_after(core->now, WATCH_FIRST_MS);
+	memset(&core->activity, 0, sizeof(core->activity));
 	core->env.spawn(core->env.ctx, core->memory.running, mode);
 	return true;
 }
@@ -166,7 +188,7 @@ judge_ready(struct ag_core *core)
 	else if (look->pending || look->stale)
 		FM_FORMAT(text, "%u plugins not installed, %u of another version", look->pending,
 			  look->stale);
-	if (!fm_is_equal(text, core->look_text)) core->changed_at = core->now;
+	if (!fm_is_equal(text, core->look_text)) ag_note_sign(core);
 	FM_COPY(core->look_text, text);
 	if (text[0] || core->health != AG_HEALTH_OK || !note_try(core)) return;
 	core->ready = true;

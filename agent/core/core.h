@@ -56,6 +56,11 @@ struct ag_core {
 	bool looked;
 	struct fm_mono look_at, probe_at;
 	bool health_known, ready, spawned_here;
+	/* Signs that a start goes on. */
+	bool watching;
+	struct fm_mono watch_at, sign_at;
+	uint64_t signs;
+	struct ag_activity activity;
 	bool again_asked; /* was ready under the ask before; looked at anew before a word is said */
 	enum ag_health health;
 	char health_text[FM_TEXT_SIZE];
@@ -100,7 +105,8 @@ bool ag_act_kill_again(struct ag_core *core); /* what hangs, or came between two
 bool ag_act_note_gone(struct ag_core *core);
 bool ag_act_look(struct ag_core *core);
 bool ag_act_probe(struct ag_core *core);
-bool ag_act_compare(struct ag_core *core); /* look and probe */
+bool ag_act_compare(struct ag_core *core); /* look, probe and watch */
+bool ag_act_follow(struct ag_core *core);  /* probe and watch */
 bool ag_act_start(struct ag_core *core);
 /* What core->look says about a start, or about being ready. */
 void ag_judge_look(struct ag_core *core);
@@ -111,6 +117,8 @@ bool ag_is_due(struct ag_core *core, struct fm_mono at);
 bool ag_remember(struct ag_core *core, const struct ag_memory *memory);
 /* From here on older answers are about the past, and nothing is known of the application. */
 void ag_forget_answers(struct ag_core *core);
+/* The start goes on: it has said, printed or had the database do something new. */
+void ag_note_sign(struct ag_core *core);
 void ag_note_crash(struct ag_core *core, const char *text);
 
 /* It was away, nothing runs, and what is to run has not been said in this life. */

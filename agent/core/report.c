@@ -14,7 +14,8 @@ say_application(struct ag_core *core, const struct ag_rule *rule, struct fm_agen
 	report->app = rule->state;
 	FM_COPY(report->detail, rule->says);
 	if (!fm_is_empty(more)) FM_APPEND(report->detail, ": %s", more);
-	if (rule->state == FM_APP_FAILED || rule->state == FM_APP_REFUSED)
+	if (rule->state == FM_APP_FAILED || rule->state == FM_APP_REFUSED ||
+	    rule->state == FM_APP_STUCK)
 		FM_COPY(report->failure, report->detail);
 	if (core->strange[0] && core->alive > 0)
 		FM_APPEND(report->detail, "; besides: %s", core->strange);
@@ -60,6 +61,12 @@ say_facts(const struct ag_core *core, struct fm_agent_report *report)
 	if (core->alive > 0) {
 		report->memory_bytes = core->condition.memory_bytes;
 		report->cpu_permille = core->condition.cpu_permille;
+	}
+	report->signs = core->signs;
+	if (core->alive > 0 && (report->app == FM_APP_STARTING || report->app == FM_APP_STUCK)) {
+		FM_COPY(report->sql, core->activity.sql);
+		FM_COPY(report->sql_waits, core->activity.waits);
+		report->sql_age_ms = core->activity.age_ms;
 	}
 	FM_COPY(report->unfit, core->condition.unfit);
 	report->ready_ms = core->ready_ms;

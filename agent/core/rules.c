@@ -373,10 +373,10 @@ ROW(unheard,        STARTING, DOES(probe),    "asks the application how it is", 
 ROW(said_failed,    FAILED,   DOES(probe),    "the application says that it failed", more_health),
 ROW(ready,          READY,    DOES(probe),    "ready", NULL),
 ROW(sick,           STARTING, DOES(probe),    "waiting, its database is away", more_health),
-ROW(stuck,          FAILED,   DOES(compare),  "no progress", more_stuck),
+ROW(stuck,          STUCK,    DOES(compare),  "no progress", more_stuck),
 ROW(well,           STARTING, DOES(compare),  "compares the database", more_look),
-ROW(busy,           STARTING, DOES(probe),    "starting", more_health),
-ROW(always,         STARTING, DOES(probe),    "waits for its port to open", NULL),
+ROW(busy,           STARTING, DOES(follow),   "starting", more_health),
+ROW(always,         STARTING, DOES(follow),   "waits for its port to open", NULL),
 };
 #undef DOES
 #undef ROW

@@ -11,7 +11,10 @@
 #define BACKOFF_MS 1000
 #define BACKOFF_MAX_MS 60000
 #define SILENT_SHARE 5 /* of start_poll_ms, while nothing listens */
-#define TURNS_MAX 64   /* rows that one event may pass through; more is a fault of the table */
+#define SIGN_MS 1000   /* between two that are reported */
+#define WATCH_MS 3000  /* between two looks at what the database does */
+#define WATCH_FAILED_MS 10000
+#define TURNS_MAX 64 /* rows that one event may pass through; more is a fault of the table */
 
 /* ---- what the other files of the core use ---- */
 
@@ -44,6 +47,15 @@ ag_forget_answers(struct ag_core *core)
 	core->health_text[0] = core->look_text[0] = '\0';
 	core->silences = 0;
 	core->look_at = core->probe_at = core->changed_at = core->now;
+}
+
+void
+ag_note_sign(struct ag_core *core)
+{
+	core->changed_at = core->now;
+	if (fm_mono_since(core->now, core->sign_at) < SIGN_MS && core->signs > 0) return;
+	core->sign_at = core->now;
+	core->signs++;
 }
 
 void
@@ -181,8 +193,11 @@ ag_on_ask(struct ag_core *core, const struct fm_agent_ask *ask, struct fm_mono n
 			return true;
 		}
 	}
-	/* A seq means nothing beside another epoch's. */
-	if (ask->voice.epoch != memory.ask.voice.epoch) memory.swept_seq = 0;
+	/* A seq means nothing beside another epoch's; and what has been asked for anew has its time anew. */
+	if (ask->voice.epoch != memory.ask.voice.epoch) {
+		memory.swept_seq = 0;
+		core->changed_at = core->now;
+	}
 	is_other = !memory.has_ask || is_another_wish(ask, &memory.ask);
 	memory.ask = *ask;
 	memory.has_ask = true;
@@ -303,7 +318,7 @@ ag_on_probe(struct ag_core *core, enum ag_health health, const char *text, struc
 	if (!(core->ready && health == AG_HEALTH_SILENT && core->silences < AG_SILENCES)) {
 		if (!core->health_known || health != core->health ||
 		    !fm_is_equal(text, core->health_text))
-			core->changed_at = core->now;
+			ag_note_sign(core);
 		if (health == AG_HEALTH_OK && !core->ready) core->look_at = core->now;
 		if (health != AG_HEALTH_OK) core->ready = false;
 		core->health_known = true;
@@ -340,6 +355,28 @@ ag_on_hint(struct ag_core *core, struct fm_mono now)
 {
 	set_now(core, now);
 	core->probe_at = core->now;
+	step(core);
+}
+
+void
+ag_on_activity(struct ag_core *core, const struct ag_activity *activity, struct fm_mono now)
+{
+	set_now(core, now);
+	if (!core->watching) return;
+	core->watching = false;
+	core->watch_at = fm_mono_after(core->now, activity->ok ? WATCH_MS : WATCH_FAILED_MS);
+	if (activity->ok && (activity->id != core->activity.id ||
+			     !fm_is_equal(activity->waits, core->activity.waits)))
+		ag_note_sign(core);
+	core->activity = *activity;
+	step(core);
+}
+
+void
+ag_on_output(struct ag_core *core, struct fm_mono now)
+{
+	set_now(core, now);
+	if (core->alive > 0 && !core->ready) ag_note_sign(core);
 	step(core);
 }
 

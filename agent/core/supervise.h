@@ -37,7 +37,7 @@ struct ag_limits {
 	int64_t kill_ms;       /* KILL to "cannot be killed"; default 10 s */
 	int64_t poll_ms;       /* between probes while ready; default 1 s */
 	int64_t start_poll_ms; /* while starting; default 500 ms; a fifth while silent */
-	int64_t stuck_ms; /* no change of what it says while starting: FAILED; default 15 min */
+	int64_t stuck_ms; /* no sign of progress while starting: STUCK, and left alone; default 15 min */
 	int64_t retry_ms; /* between tries of an act that failed by itself; default 1 s */
 	/* From the core's birth: a start waits so long for a word of the coordinator; 0: until it comes. */
 	int64_t start_wait_ms;
@@ -75,6 +75,13 @@ struct ag_look {
 	char text[FM_TEXT_SIZE];
 };
 
+/* What a start has the database do just now. */
+struct ag_activity {
+	bool ok;				   /* false: could not look */
+	char sql[FM_SQL_SIZE], waits[FM_SQL_SIZE]; /* without literals; empty: nothing */
+	uint64_t id, age_ms;			   /* another statement has another id */
+};
+
 enum ag_job { AG_JOB_LINK, AG_JOB_FETCH, AG_JOB_SNAPSHOT, AG_JOB_RESTORE, AG_JOB_SWEEP };
 enum ag_signal { AG_TERM, AG_KILL };
 
@@ -99,6 +106,9 @@ struct ag_env {
 	void (*job_stop)(void *ctx);
 	/* 0..1, for jitter. */
 	double (*random)(void *ctx);
+	/* A look at what the application has the database do; only while it starts, beside all else.
+	 * Answer: ag_on_activity(). */
+	void (*watch)(void *ctx);
 };
 
 /* How the application and what runs it are; the core passes it on. */
@@ -135,6 +145,9 @@ void ag_on_condition(struct ag_core *core, const struct ag_condition *condition,
 		     struct fm_mono now);
 /* The world has a reason to think that the application changed (a line in its log): probe at once. */
 void ag_on_hint(struct ag_core *core, struct fm_mono now);
+void ag_on_activity(struct ag_core *core, const struct ag_activity *activity, struct fm_mono now);
+/* The application has printed a line unlike those before. */
+void ag_on_output(struct ag_core *core, struct fm_mono now);
 void ag_on_job_progress(struct ag_core *core, const char *text, struct fm_mono now);
 /* bytes: size of a snapshot. text: why it failed; for SWEEP what was removed. */
 void ag_on_job(struct ag_core *core, enum ag_job job, bool ok, const char *text, uint64_t bytes,

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "agent/settings.h"
+#include "agent/world/novelty.h"
 #include "base/check.h"
 #include "base/cleanup.h"
 #include "base/text.h"
@@ -20,8 +21,10 @@
 struct ag_log_watch {
 	struct event_base *base;
 	char path[AG_PATH_SIZE], needle[NEEDLE_MAX];
-	void (*found)(void *arg);
+	struct ag_log_watch_calls calls;
 	void *arg;
+	struct ag_novelty novelty;
+	bool has_news;
 	int notify, file;
 	struct event *event;
 	char tail[NEEDLE_MAX]; /* what a needle may begin with that was cut by a read */
@@ -37,6 +40,7 @@ read_chunk(struct ag_log_watch *watch, bool *ret_found)
 	memcpy(text, watch->tail, kept);
 	n = read(watch->file, text + kept, CHUNK);
 	if (n <= 0) return false;
+	if (ag_novelty_feed(&watch->novelty, text + kept, (size_t)n)) watch->has_news = true;
 	used = kept + (size_t)n;
 	for (size_t i = 0; i < used; i++)
 		if (text[i] == '\0') text[i] = ' ';
@@ -58,20 +62,24 @@ on_written(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	while (read(fd, events, sizeof(events)) > 0) continue;
 	for (int i = 0; i < CHUNKS_MAX && !found && read_chunk(watch, &found); i++) continue;
+	if (watch->has_news) {
+		watch->has_news = false;
+		watch->calls.printed(watch->arg);
+	}
 	if (!found) return;
 	ag_log_watch_end(watch);
-	watch->found(watch->arg);
+	watch->calls.found(watch->arg);
 }
 
 struct ag_log_watch *
 ag_log_watch_new(struct event_base *base, const char *path, const char *needle,
-		 void (*found)(void *arg), void *arg)
+		 const struct ag_log_watch_calls *calls, void *arg)
 {
 	struct ag_log_watch *watch = fm_new(struct ag_log_watch, 1);
 
 	watch->base = base;
 	CHECK(FM_COPY(watch->path, path) && FM_COPY(watch->needle, needle) && needle[0]);
-	watch->found = found;
+	watch->calls = *calls;
 	watch->arg = arg;
 	watch->notify = watch->file = -1;
 	return watch;
@@ -99,6 +107,8 @@ ag_log_watch_begin(struct ag_log_watch *watch)
 {
 	ag_log_watch_end(watch);
 	watch->tail[0] = '\0';
+	memset(&watch->novelty, 0, sizeof(watch->novelty));
+	watch->has_news = false;
 	watch->file = open(watch->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	watch->notify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	if (watch->file < 0 || watch->notify < 0 || lseek(watch->file, 0, SEEK_END) < 0 ||

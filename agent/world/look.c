@@ -18,10 +18,13 @@ struct ag_looker {
 	struct event_base *base;
 	const struct ag_settings *settings;
 	void (*done)(void *arg, const struct ag_look *look);
+	void (*watched)(void *arg, const struct ag_activity *activity);
 	void *arg;
 	struct event *limit, *later;
 	struct fm_child *child;
 	struct ag_look look;
+	struct ag_activity activity;
+	Fermata__JobKind kind;
 	bool has_final, timed_out;
 };
 
@@ -76,7 +79,23 @@ on_later(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	looker->done(looker->arg, &looker->look);
+	if (looker->kind == FERMATA__JOB_KIND__JOB_LOOK)
+		looker->done(looker->arg, &looker->look);
+	else
+		looker->watched(looker->arg, &looker->activity);
+}
+
+static void
+take_activity(struct ag_looker *looker, const Fermata__JobReport *report)
+{
+	struct ag_activity *activity = &looker->activity;
+
+	looker->has_final = true;
+	activity->ok = report->ok;
+	FM_COPY(activity->sql, report->sql);
+	FM_COPY(activity->waits, report->sql_waits);
+	activity->id = report->sql_id;
+	activity->age_ms = report->sql_age_ms;
 }
 
 static void
@@ -87,6 +106,10 @@ on_envelope(void *arg, struct fm_child *child, const Fermata__Envelope *envelope
 
 	(void)child;
 	if (envelope->body_case != FERMATA__ENVELOPE__BODY_JOB_REPORT || !report->final) return;
+	if (looker->kind == FERMATA__JOB_KIND__JOB_ACTIVITY) {
+		take_activity(looker, report);
+		return;
+	}
 	fail(looker, report->text);
 	looker->has_final = true;
 	looker->look.ok = report->ok;
@@ -180,7 +203,7 @@ begin(struct ag_looker *looker, const char *version, struct fm_err *err)
 				    "starts by itself");
 	if (ag_conninfo(&env, conninfo, sizeof(conninfo), err) < 0) return -1;
 	schema = ag_dotenv_get(&env, "DB_SCHEMA");
-	order.kind = FERMATA__JOB_KIND__JOB_LOOK;
+	order.kind = looker->kind;
 	order.admin = conninfo;
 	order.database = text_of(ag_dotenv_get(&env, "DB_DATABASE"));
 	order.role = text_of(ag_dotenv_get(&env, "DB_USER"));
@@ -195,13 +218,15 @@ begin(struct ag_looker *looker, const char *version, struct fm_err *err)
 
 struct ag_looker *
 ag_looker_new(struct event_base *base, const struct ag_settings *settings,
-	      void (*done)(void *arg, const struct ag_look *look), void *arg)
+	      void (*done)(void *arg, const struct ag_look *look),
+	      void (*watched)(void *arg, const struct ag_activity *activity), void *arg)
 {
 	struct ag_looker *looker = fm_new(struct ag_looker, 1);
 
 	looker->base = base;
 	looker->settings = settings;
 	looker->done = done;
+	looker->watched = watched;
 	looker->arg = arg;
 	looker->limit = event_new(base, -1, 0, on_limit, looker);
 	looker->later = event_new(base, -1, 0, on_later, looker);
@@ -219,13 +244,15 @@ ag_looker_free(struct ag_looker *looker)
 	free(looker);
 }
 
-void
-ag_looker_begin(struct ag_looker *looker, const char *version)
+static void
+ask(struct ag_looker *looker, Fermata__JobKind kind, const char *version)
 {
 	struct timeval limit = { looker->settings->look_ms / 1000,
 				 looker->settings->look_ms % 1000 * 1000 };
 	struct fm_err err;
 
+	looker->kind = kind;
+	memset(&looker->activity, 0, sizeof(looker->activity));
 	looker->has_final = looker->timed_out = false;
 	if (begin(looker, version, &err) < 0) {
 		fail(looker, err.text);
@@ -234,4 +261,16 @@ ag_looker_begin(struct ag_looker *looker, const char *version)
 		return;
 	}
 	(void)event_add(looker->limit, &limit);
+}
+
+void
+ag_looker_begin(struct ag_looker *looker, const char *version)
+{
+	ask(looker, FERMATA__JOB_KIND__JOB_LOOK, version);
+}
+
+void
+ag_looker_watch(struct ag_looker *looker)
+{
+	ask(looker, FERMATA__JOB_KIND__JOB_ACTIVITY, "");
 }

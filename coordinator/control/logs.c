@@ -65,7 +65,8 @@ co_logs_note(struct co_daemon *daemon, unsigned node, enum fm_app_state before)
 	Fermata__LogAsk msg = FERMATA__LOG_ASK__INIT;
 
 	if (now == FM_APP_READY || now == FM_APP_STOPPED) forget(daemon, node);
-	if (now != FM_APP_FAILED || before == FM_APP_FAILED || daemon->nodes[node] == NULL) return;
+	if (now != FM_APP_FAILED && now != FM_APP_STUCK) return;
+	if (now == before || daemon->nodes[node] == NULL) return;
 	msg.id = LAST_WORDS;
 	msg.tail = msg.whole = true;
 	msg.lines = LINES;

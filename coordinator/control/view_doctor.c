@@ -55,7 +55,8 @@ look_at_application(struct co_daemon *daemon, struct findings *f, unsigned i)
 	const struct fm_agent_report *report = &co_core_fleet(daemon->core)->nodes[i].report;
 	const char *name = daemon->config.nodes[i];
 
-	if (report->app == FM_APP_FAILED || report->app == FM_APP_REFUSED)
+	if (report->app == FM_APP_FAILED || report->app == FM_APP_REFUSED ||
+	    report->app == FM_APP_STUCK)
 		find(f, "error", name, "", "%s: %s", fm_app_state_name(report->app),
 		     report->failure);
 	else if (state->nodes[i].app == FM_APP_GOAL_RUNNING && report->app != FM_APP_READY)

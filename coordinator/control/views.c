@@ -253,8 +253,21 @@ co_say_node(const struct co_daemon *daemon, unsigned i, char *text, size_t size)
 	return text;
 }
 
+struct node_texts {
+	char says[FM_TEXT_SIZE], detail[2 * FM_TEXT_SIZE];
+};
+
+/* What it does, down to the statement that runs for it. */
+static const char *
+say_detail(const struct fm_agent_report *report, char *text, size_t size)
+{
+	fm_copy(text, size, report->detail);
+	co_say_sql(report, text, size);
+	return text;
+}
+
 static void
-fill_node(struct co_daemon *daemon, unsigned i, char *says, Fermata__NodeStatus *msg)
+fill_node(struct co_daemon *daemon, unsigned i, struct node_texts *texts, Fermata__NodeStatus *msg)
 {
 	const struct co_node *node = &co_core_fleet(daemon->core)->nodes[i];
 	const struct fm_agent_ask *want = &co_core_state(daemon->core)->nodes[i];
@@ -268,7 +281,7 @@ fill_node(struct co_daemon *daemon, unsigned i, char *says, Fermata__NodeStatus 
 	msg->app = TEXT(fm_app_state_name(node->report.app));
 	msg->release = TEXT(node->report.current);
 	msg->running = TEXT(node->report.running);
-	msg->detail = TEXT(node->report.detail);
+	msg->detail = TEXT(say_detail(&node->report, texts->detail, sizeof(texts->detail)));
 	msg->failure = TEXT(node->report.failure);
 	msg->address = TEXT(node->report.address);
 	msg->memory_bytes = node->report.memory_bytes;
@@ -277,8 +290,8 @@ fill_node(struct co_daemon *daemon, unsigned i, char *says, Fermata__NodeStatus 
 	msg->in_flight = traffic.in_flight;
 	msg->websockets = traffic.websockets;
 	msg->idle = traffic.idle;
-	msg->says = TEXT(co_say_node(daemon, i, says, FM_TEXT_SIZE));
-	msg->without = !fm_is_empty(says);
+	msg->says = TEXT(co_say_node(daemon, i, texts->says, sizeof(texts->says)));
+	msg->without = !fm_is_empty(texts->says);
 	if (daemon->last_words[i] == NULL) return;
 	msg->output = daemon->last_words[i]->lines;
 	msg->n_output = daemon->last_words[i]->n_lines;
@@ -368,13 +381,14 @@ co_view_status(struct co_daemon *daemon, struct co_client *client)
 	Fermata__NodeStatus nodes[FM_NODES_MAX], *node_list[FM_NODES_MAX];
 	Fermata__GateStatus gates[FM_GATES_MAX], *gate_list[FM_GATES_MAX];
 	Fermata__ClusterStatus msg = FERMATA__CLUSTER_STATUS__INIT;
-	char says[FM_GATES_MAX][FM_TEXT_SIZE], node_says[FM_NODES_MAX][FM_TEXT_SIZE];
+	char says[FM_GATES_MAX][FM_TEXT_SIZE];
+	struct node_texts texts[FM_NODES_MAX];
 	Fermata__StepStatus step, *steps[] = { &step };
 	Fermata__RunStatus run;
 	struct co_run_row row;
 
 	for (unsigned i = 0; i < daemon->config.node_count; i++) {
-		fill_node(daemon, i, node_says[i], &nodes[i]);
+		fill_node(daemon, i, &texts[i], &nodes[i]);
 		node_list[i] = &nodes[i];
 	}
 	for (unsigned i = 0; i < daemon->config.gate_count; i++) {

@@ -12,7 +12,7 @@ says_something_new(const struct fm_agent_report *a, const struct fm_agent_report
 	return a->app != b->app || !fm_is_equal(a->detail, b->detail) ||
 	       !fm_is_equal(a->current, b->current) || !fm_is_equal(a->fetched, b->fetched) ||
 	       !fm_is_equal(a->snapshot, b->snapshot) || a->pids != b->pids ||
-	       a->restored_serial != b->restored_serial ||
+	       a->restored_serial != b->restored_serial || a->signs != b->signs ||
 	       fm_voice_compare(a->voice, b->voice) != 0;
 }
 
@@ -132,6 +132,18 @@ co_fleet_gate_report(struct co_fleet *fleet, unsigned gate, unsigned session,
 	s->reported = true;
 	s->heard = now;
 	fold_gate(&fleet->gates[gate]);
+}
+
+void
+co_say_sql(const struct fm_agent_report *report, char *text, size_t size)
+{
+	char age[32];
+
+	if (fm_is_empty(report->sql)) return;
+	fm_append(text, size, "; in the database for %s: %s",
+		  fm_format_duration(age, sizeof(age), (int64_t)report->sql_age_ms), report->sql);
+	if (!fm_is_empty(report->sql_waits))
+		fm_append(text, size, "; waits for %s", report->sql_waits);
 }
 
 bool

@@ -4,6 +4,7 @@
 #define CO_FLEET_FLEET_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/mono.h"
@@ -55,6 +56,9 @@ void co_fleet_gate_report(struct co_fleet *fleet, unsigned gate, unsigned sessio
 /* Has this peer said that it obeys this voice? A report of another voice proves nothing. */
 bool co_node_obeys(const struct co_node *node, struct fm_voice voice);
 bool co_gate_obeys(const struct co_gate *gate, struct fm_voice voice);
+
+/* Appends what its application has the database do, for how long, and what that waits for. */
+void co_say_sql(const struct fm_agent_report *report, char *text, size_t size);
 
 /* Requests in flight, websockets and kept connections on a node, over the gates. */
 struct fm_node_traffic co_fleet_traffic(const struct co_fleet *fleet, unsigned gate_count,

@@ -29,9 +29,10 @@ co_step_find(const struct co_step *table, const char *name)
 
 static const struct {
 	const char *name;
-	bool progress;
+	bool progress, asks;
 } limits[CO_LIMITS] = {
-#define CO_LIMIT(name, key, fallback, counts, help) [CO_LIMIT_##name] = { #key, counts },
+#define CO_LIMIT(name, key, fallback, counts, asks, help) \
+	[CO_LIMIT_##name] = { #key, counts, asks },
 #include "coordinator/run/limits.def"
 #undef CO_LIMIT
 };
@@ -46,6 +47,12 @@ bool
 co_limit_counts_from_progress(enum co_limit limit)
 {
 	return limits[limit].progress;
+}
+
+bool
+co_limit_asks(enum co_limit limit)
+{
+	return limits[limit].asks;
 }
 
 const char *

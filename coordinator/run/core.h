@@ -59,10 +59,14 @@ bool co_is_past_limit(const struct co_core *core);
 int co_enter_row(struct co_core *core, struct co_state *draft, const struct co_step *step);
 /* After a settled co_enter_row(): starts the row's clock and its job. */
 void co_entered(struct co_core *core, const struct co_step *step);
+/* At the end of a run: the nodes are their agents' again, and no leave of the run is left. */
+void co_let_go(struct co_state *draft);
 /* At the end of a run: its links past the page are good only as long as the page is there. */
 void co_end_links(struct co_state *draft);
 int co_advance(struct co_core *core);
 int co_fail(struct co_core *core, const char *why);
+/* Nothing moves: as the row's limit says of that. */
+int co_stall(struct co_core *core, const char *why);
 int co_turn_back(struct co_core *core, const char *back, const char *why);
 
 /* begin.c: the names into the run; -1: there is no such gate or node. */

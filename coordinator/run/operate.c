@@ -13,7 +13,7 @@ static const struct {
 	[CO_VERB_APPROVE] = { IN(HELD), "nothing waits for approval" },
 	[CO_VERB_REJECT] = { IN(HELD), "nothing waits for approval" },
 	[CO_VERB_PAUSE] = { IN(RUNNING) | IN(HELD), "nothing runs that could be paused" },
-	[CO_VERB_RESUME] = { IN(PAUSED), "nothing is paused" },
+	[CO_VERB_RESUME] = { IN(PAUSED) | IN(HALTED), "nothing is paused" },
 	[CO_VERB_RETRY] = { IN(HALTED), "nothing has halted" },
 	[CO_VERB_ABORT] = { IN(RUNNING) | IN(HELD) | IN(PAUSED) | IN(HALTED), "nothing runs" },
 	[CO_VERB_ROLLBACK] = { IN(HALTED) | IN(HELD) | IN(PAUSED),
@@ -80,7 +80,7 @@ give_up(struct co_core *core, const char *who)
 				 ? CO_END_NEEDS_OPERATOR
 				 : CO_END_STOPPED_BY_OPERATOR;
 	draft->run.ended_ms = core->env.wall_ms(core->env.ctx);
-	for (unsigned i = 0; i < draft->node_count; i++) draft->nodes[i].run = 0;
+	co_let_go(draft);
 	co_end_links(draft);
 	FM_FORMAT(text, "given up, said %s; everything stays as it is",
 		  fm_is_empty(who) ? "a person" : who);
@@ -127,8 +127,13 @@ static int
 obey(struct co_core *core, enum co_verb verb, const char *who, struct fm_err *err)
 {
 	switch (verb) {
-	case CO_VERB_RETRY:
 	case CO_VERB_RESUME:
+		if (core->state.run.state == CO_RUN_HALTED && !core->state.run.stalled)
+			return fm_fail(
+				err, FM_ERR_REFUSED, 0,
+				"what failed does not go on by waiting; type: fermata retry");
+		/* fall through */
+	case CO_VERB_RETRY:
 		if (core->step == NULL)
 			return fm_fail(err, FM_ERR_REFUSED, 0, "%s; type: fermata abort",
 				       core->state.run.why);

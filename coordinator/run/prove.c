@@ -75,11 +75,15 @@ prove_node(const struct co_turn *t, const struct co_step *step, unsigned i)
 	return step->done(t, (struct co_who){ CO_FIRST, i });
 }
 
-/* Folds one verdict in: failed beats waiting beats done. The first text of the stronger stays. */
+/* Folds one verdict in: failed beats stalled beats waiting beats done. The first text of the stronger stays. */
 static void
 fold(enum co_verdict *sum, enum co_verdict one, char *text, const char *why)
 {
-	if (one == CO_DONE || *sum == CO_FAILED || (one == CO_WAIT && *sum == CO_WAIT)) return;
+	static const unsigned strength[] = {
+		[CO_DONE] = 0, [CO_WAIT] = 1, [CO_STALLED] = 2, [CO_FAILED] = 3
+	};
+
+	if (strength[one] <= strength[*sum]) return;
 	*sum = one;
 	fm_copy(text, FM_TEXT_SIZE, why);
 }

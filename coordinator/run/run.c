@@ -57,6 +57,7 @@ pump_once(struct co_core *core)
 	if (verdict == CO_DONE) return co_advance(core);
 	FM_COPY(why, core->waiting);
 	if (verdict == CO_FAILED) return co_fail(core, why);
+	if (verdict == CO_STALLED) return co_stall(core, why);
 	if (is_past_downtime(core)) {
 		FM_FORMAT(why, "closed for longer than --max-downtime; waited for %s",
 			  core->waiting);
@@ -65,7 +66,23 @@ pump_once(struct co_core *core)
 	if (!co_is_past_limit(core)) return 1;
 	FM_FORMAT(why, "not within the limit \"%s\": waited for %s",
 		  co_limit_name(core->step->limit), core->waiting);
-	return co_fail(core, why);
+	return co_stall(core, why);
+}
+
+/* A person was asked since nothing moved; what was waited for has come before there was an answer. */
+static void
+go_on_after_all(struct co_core *core)
+{
+	const struct co_run *run = &core->state.run;
+	struct co_state *draft = NULL;
+
+	if (run->state != CO_RUN_HALTED || !run->stalled || core->step == NULL) return;
+	if (co_prove(core) != CO_DONE) return;
+	draft = co_draft(core);
+	draft->run.state = CO_RUN_RUNNING;
+	draft->run.stalled = false;
+	co_tell_event(core, "note", core->step->name, "it has come after all, the run goes on", 0);
+	(void)co_settle(core, NULL);
 }
 
 void
@@ -74,6 +91,7 @@ co_pump(struct co_core *core)
 	unsigned turns = 0;
 
 	if (core->journal_refuses && fm_mono_since(core->journal_retry, core->now) > 0) return;
+	go_on_after_all(core);
 	while (is_at_work(core)) {
 		if (pump_once(core) != 0) return;
 		CHECK(++turns < PUMP_MOST);

@@ -63,6 +63,7 @@ struct co_run {
 	bool opened;  /* visitors were let in again: what they write would be lost by a rollback */
 	bool touched; /* a start that may change the database was asked */
 	bool installed;		    /* what preflight found in the database */
+	bool stalled;		    /* halted since nothing moved: waiting on is a choice */
 	bool by_operator;	    /* taking back because a person said so */
 	uint64_t serial;	    /* raised by every retry, so that what failed is asked anew */
 	char to[FM_VERSION_SIZE];   /* the release to end on */

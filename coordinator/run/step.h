@@ -19,7 +19,7 @@
 #include "coordinator/run/state.h"
 
 enum co_limit {
-#define CO_LIMIT(name, key, fallback, progress, help) CO_LIMIT_##name,
+#define CO_LIMIT(name, key, fallback, progress, asks, help) CO_LIMIT_##name,
 #include "coordinator/run/limits.def"
 #undef CO_LIMIT
 	CO_LIMITS
@@ -44,7 +44,8 @@ enum co_policy {
 	CO_CARRY_ON, /* said, and gone on */
 };
 
-enum co_verdict { CO_WAIT, CO_DONE, CO_FAILED };
+/* STALLED: a peer says that nothing moves any more; as if the row were past its limit. */
+enum co_verdict { CO_WAIT, CO_DONE, CO_STALLED, CO_FAILED };
 
 /* Work in the database, as the core sees it. Values equal Fermata__JobKind. */
 enum co_job_kind {
@@ -139,6 +140,8 @@ bool co_procedure_check(const struct co_procedure *procedure, char *why, size_t 
 
 const char *co_limit_name(enum co_limit limit);
 bool co_limit_counts_from_progress(enum co_limit limit);
+/* Past it a person is asked, whatever a failure of the row would mean. */
+bool co_limit_asks(enum co_limit limit);
 const char *co_policy_name(enum co_policy policy);
 
 #endif

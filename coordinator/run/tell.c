@@ -107,7 +107,8 @@ tell_halted(const struct co_state *state, char *text, size_t size, char *next, s
 
 	fm_format(text, size, "%s stands still at \"%s\": %s. %s Nothing will be done by itself.",
 		  run->procedure, run->step, run->why, visitors(state));
-	fm_format(next, next_size, "fermata retry%s, or fermata abort to leave it as it is",
+	fm_format(next, next_size, "%sfermata retry%s, or fermata abort to leave it as it is",
+		  run->stalled ? "fermata resume to wait on, or to end it and start anew " : "",
 		  may_go_back ? ", or fermata rollback" : "");
 }
 

@@ -40,6 +40,7 @@ co_enter_row(struct co_core *core, struct co_state *draft, const struct co_step 
 
 	FM_COPY(run->step, step->name);
 	run->step_ms = t.wall_ms;
+	run->stalled = false;
 	run->state = (step->scope & CO_PERSON) != 0 ? CO_RUN_HELD : CO_RUN_RUNNING;
 	ask_row(core, &t, step);
 	co_tell_visitors(core, draft, step);
@@ -127,6 +128,16 @@ end_of(const struct co_core *core)
 	return CO_END_DONE;
 }
 
+/* I8: who comes back after the end migrates nothing on the strength of a run that is over. */
+void
+co_let_go(struct co_state *draft)
+{
+	for (unsigned i = 0; i < draft->node_count; i++) {
+		draft->nodes[i].run = 0;
+		draft->nodes[i].start = FM_START_PLAIN;
+	}
+}
+
 void
 co_end_links(struct co_state *draft)
 {
@@ -144,7 +155,7 @@ finish(struct co_core *core, struct co_state *draft, enum co_end end)
 	run->end = end;
 	run->ended_ms = core->env.wall_ms(core->env.ctx);
 	memset(&run->words, 0, sizeof(run->words));
-	for (unsigned i = 0; i < draft->node_count; i++) draft->nodes[i].run = 0;
+	co_let_go(draft);
 	draft->gate.step[0] = '\0';
 	co_end_links(draft);
 	draft->gate.phase = FM_PHASE_NONE;
@@ -233,11 +244,12 @@ co_turn_back(struct co_core *core, const char *back, const char *why)
 }
 
 static int
-halt(struct co_core *core, const char *why)
+halt(struct co_core *core, const char *why, bool stalled)
 {
 	struct co_state *draft = co_draft(core);
 
 	draft->run.state = CO_RUN_HALTED;
+	draft->run.stalled = stalled;
 	co_promise_nothing(draft);
 	memset(&draft->run.words, 0, sizeof(draft->run.words));
 	FM_COPY(draft->run.why, why);
@@ -293,10 +305,20 @@ co_fail(struct co_core *core, const char *why)
 	case CO_ROLLBACK:
 		if (core->config.rollback_auto || stopped)
 			return co_turn_back(core, step->back, why);
-		return halt(core, why);
+		return halt(core, why, false);
 	case CO_HALT:
-		return halt(core, why);
+		return halt(core, why, false);
 	}
 	CHECK(!"a policy that is not one");
 	return -1;
+}
+
+int
+co_stall(struct co_core *core, const char *why)
+{
+	const struct co_step *step = core->step;
+
+	if (!co_limit_asks(step->limit) || step->fails == CO_REFUSE || step->fails == CO_CARRY_ON)
+		return co_fail(core, why);
+	return halt(core, why, true);
 }

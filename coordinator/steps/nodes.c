@@ -206,9 +206,11 @@ co_is_ready(const struct co_turn *t, struct co_who who)
 	if (report->app == FM_APP_FAILED || report->app == FM_APP_REFUSED)
 		return co_say(t, CO_FAILED, "%s: %s", co_node_name(t, who.i), report->failure);
 	if (report->app == FM_APP_READY && fm_is_equal(report->running, release)) return CO_DONE;
-	return co_say(t, CO_WAIT, "%s: %s%s%s", co_node_name(t, who.i),
-		      fm_app_state_name(report->app), fm_is_empty(report->detail) ? "" : ", ",
-		      report->detail);
+	verdict = co_say(t, report->app == FM_APP_STUCK ? CO_STALLED : CO_WAIT, "%s: %s%s%s",
+			 co_node_name(t, who.i), fm_app_state_name(report->app),
+			 fm_is_empty(report->detail) ? "" : ", ", report->detail);
+	co_say_sql(report, t->why, FM_TEXT_SIZE);
+	return verdict;
 }
 
 enum co_verdict

@@ -15,7 +15,7 @@
 /* clang-format off */
 #define RUN_PLAIN(X) \
 	X(number) X(recovering) X(subject) X(first) X(yes) X(no_backup) X(page) X(open_first) \
-	X(closed) X(opened) X(touched) X(installed) X(by_operator) X(serial) X(verified) X(events) \
+	X(closed) X(opened) X(touched) X(installed) X(by_operator) X(stalled) X(serial) X(verified) X(events) \
 	X(began_ms) X(ended_ms) X(closed_ms) X(opened_ms) X(step_ms) X(max_downtime_ms)
 /* clang-format on */
 #define RUN_WORDS(X) X(approved) X(rejected) X(ended) X(pause) X(abort)

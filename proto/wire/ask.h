@@ -14,6 +14,7 @@
 #define FM_NODES_MAX 32 /* NocoBase gives worker ids 0..31 */
 #define FM_GATES_MAX 8
 #define FM_BYPASS_KEY_SIZE 32
+#define FM_SQL_SIZE 200
 
 /* Every enum that reaches a log or a screen has its names beside it. Values equal the schema's. */
 #define FM_APP_GOALS(X) X(NONE, "none") X(STOPPED, "stopped") X(RUNNING, "running")
@@ -26,7 +27,8 @@
 	X(FAILED, "failed")     \
 	X(STOPPING, "stopping") \
 	X(REFUSED, "refused")   \
-	X(BACKOFF, "backoff")
+	X(BACKOFF, "backoff")   \
+	X(STUCK, "stuck")
 #define FM_GATE_MODES(X) X(NONE, "none") X(OPEN, "open") X(CLOSED, "closed") X(PINNED, "pinned")
 /* What visitors read, in their language: ngx_module/fm_gate_words.c. */
 #define FM_GATE_PHASES(X)         \
@@ -112,6 +114,8 @@ struct fm_agent_report {
 	uint64_t memory_bytes;
 	uint32_t cpu_permille;
 	char unfit[FM_TEXT_SIZE];
+	char sql[FM_SQL_SIZE], sql_waits[FM_SQL_SIZE];
+	uint64_t sql_age_ms, signs;
 };
 
 struct fm_gate_bypass {

@@ -63,6 +63,8 @@ fill_report_texts(Fermata__AgentReport *msg, struct fm_agent_report *r)
 	msg->address = fm_field_clean(r->address);
 	msg->swept = fm_field_clean(r->swept);
 	msg->unfit = fm_field_clean(r->unfit);
+	msg->sql = fm_field_clean(r->sql);
+	msg->sql_waits = fm_field_clean(r->sql_waits);
 }
 
 static void
@@ -118,6 +120,8 @@ fm_agent_report_pack_with(const struct fm_agent_report *report, const struct fm_
 	}
 	msg.memory_bytes = r.memory_bytes;
 	msg.cpu_permille = r.cpu_permille;
+	msg.sql_age_ms = r.sql_age_ms;
+	msg.signs = r.signs;
 	envelope.body_case = FERMATA__ENVELOPE__BODY_AGENT_REPORT;
 	envelope.agent_report = &msg;
 	return fm_frame_pack(&envelope, ret_size);
@@ -147,11 +151,12 @@ fm_agent_report_from(const struct Fermata__AgentReport *msg, struct fm_agent_rep
 		     struct fm_err *err)
 {
 	memset(ret, 0, sizeof *ret);
-	if (fm_field_enum((int)msg->app, FM_APP_BACKOFF + 1, "app", err) < 0 || NAME(node) < 0 ||
+	if (fm_field_enum((int)msg->app, FM_APP_STUCK + 1, "app", err) < 0 || NAME(node) < 0 ||
 	    NAME(current) < 0 || NAMES(releases) < 0 || NAME(running) < 0 || TEXT(detail) < 0 ||
 	    TEXT(failure) < 0 || TEXT(database) < 0 || NAME(fetched) < 0 ||
 	    TEXT(fetch_failure) < 0 || NAME(snapshot) < 0 || TEXT(snapshot_failure) < 0 ||
-	    TEXT(restore_failure) < 0 || TEXT(address) < 0 || TEXT(swept) < 0 || TEXT(unfit) < 0)
+	    TEXT(restore_failure) < 0 || TEXT(address) < 0 || TEXT(swept) < 0 || TEXT(unfit) < 0 ||
+	    TEXT(sql) < 0 || TEXT(sql_waits) < 0)
 		return fm_wrap(err, "AGENT_REPORT");
 	ret->voice = (struct fm_voice){ msg->epoch, msg->seq };
 	ret->app = (enum fm_app_state)msg->app;
@@ -164,6 +169,8 @@ fm_agent_report_from(const struct Fermata__AgentReport *msg, struct fm_agent_rep
 	ret->swept_seq = msg->swept_seq;
 	ret->memory_bytes = msg->memory_bytes;
 	ret->cpu_permille = msg->cpu_permille;
+	ret->sql_age_ms = msg->sql_age_ms;
+	ret->signs = msg->signs;
 	return 0;
 }
 

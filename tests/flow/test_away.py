@@ -120,17 +120,3 @@ def test_doctor_expects_what_the_run_wants(running):
     cluster.cli("approve", expect=0)
     cluster.cli("attach", limit=60)
     assert everywhere(cluster, "2.2.16")
-
-
-def test_a_new_ask_does_not_make_a_ready_node_look_started_anew(running):
-    """Page on and off bring every node a new voice; none of them stops being ready by that."""
-    cluster = running
-    watch = cluster.cli.begin("status", "--watch", "--json")
-    for _ in range(3):
-        cluster.cli("page", "on", expect=0)
-        cluster.cli("page", "off", expect=0)
-    watch.send_signal(signal.SIGINT)
-    said = cluster.cli.end(watch, limit=20).json
-    apps = {node["app"] for line in said for node in line.get("status", {}).get("nodes", [])}
-    runs = {line["status"]["run"]["run"] for line in said if "status" in line}
-    assert apps == {"ready"} and len(runs) > 3, (apps, runs)

@@ -53,7 +53,7 @@ sim_app_kill(struct sim_world *w, unsigned i)
 	n->app.life++;
 	w->touched_anything = true;
 	if (n->core == NULL || n->dead) return;
-	ag_on_processes(n->core, 0, "", (struct fm_mono){ w->now });
+	sim_node_processes(w, i);
 	if (n->dead) return;
 	/* The core's timers follow from what it was told. */
 	sim_later(w, 1,
@@ -70,6 +70,7 @@ sim_app_signal(struct sim_world *w, unsigned i, enum ag_signal signal)
 	struct sim_event end = { .kind = SIM_EV_APP, .who = i, .life = app->life, .value = 1 };
 
 	if (!sim_app_is_alive(app) || app->wont_die) return;
+	sim_check_signal(w, i);
 	if (signal == AG_KILL) {
 		sim_later(w, 5, end);
 		return;
@@ -111,8 +112,10 @@ meet_database(struct sim_world *w, unsigned i)
 	sim_check_migration(w, i);
 	app->phase = db->installed ? SIM_MIGRATES : SIM_INSTALLS;
 	db->schema++;
-	step_later(w, i, w->migration_slow ? sim_fault_lasts(SIM_MIGRATION_SLOW) : MIGRATE_MS);
-	w->migration_slow = false;
+	if (!w->migration_hangs)
+		step_later(w, i,
+			   w->migration_slow ? sim_fault_lasts(SIM_MIGRATION_SLOW) : MIGRATE_MS);
+	w->migration_slow = w->migration_hangs = false;
 }
 
 static void
@@ -149,7 +152,10 @@ sim_app_event(struct sim_world *w, const struct sim_event *event)
 	switch (app->phase) {
 	case SIM_BOOTS:
 	case SIM_WAITS_FOR_DB:
-		if (app->will_fail)
+		/* nocobase: "Port 13000 already in use", and it ends. */
+		if (w->nodes[event->who].is_port_taken)
+			sim_app_kill(w, event->who);
+		else if (app->will_fail)
 			break_app(app, "LOAD_ERROR");
 		else
 			meet_database(w, event->who);

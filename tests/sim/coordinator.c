@@ -236,7 +236,7 @@ sim_leave_out(struct sim_world *w)
 }
 
 /* The person at the CLI: approves, ends what is held, resumes what is paused, and where the run halts
- * tries again twice, then rolls back, then gives up. */
+ * waits on once if nothing moves, tries again three times, then rolls back, then gives up. */
 void
 sim_person(struct sim_world *w)
 {
@@ -249,7 +249,10 @@ sim_person(struct sim_world *w)
 	if (run->state == CO_RUN_HELD)
 		verb = fm_is_equal(run->step, "hold") ? CO_VERB_END : CO_VERB_APPROVE;
 	if (run->state == CO_RUN_PAUSED) verb = CO_VERB_RESUME;
-	if (run->state == CO_RUN_HALTED) {
+	if (run->state == CO_RUN_HALTED && run->stalled && w->waits++ < 1) {
+		verb = CO_VERB_RESUME;
+	} else if (run->state == CO_RUN_HALTED) {
+		w->said_to_end = true;
 		w->retries++;
 		verb = w->retries <= 3			     ? CO_VERB_RETRY
 		       : w->retries == 4 && !run->recovering ? CO_VERB_ROLLBACK

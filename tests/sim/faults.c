@@ -87,6 +87,15 @@ fire_process(struct sim_world *w, const struct sim_fault *f)
 		event_in(w, 0, SIM_EV_NODE_START, n->index, 2);
 		event_in(w, lasts, SIM_EV_LINK, n->index, 0);
 		return;
+	case SIM_SECOND_COPY:
+	case SIM_FOREIGN_MANAGER:
+		event_in(w, 0, SIM_EV_STRANGE, n->index, f->kind);
+		event_in(w, lasts, SIM_EV_STRANGE, n->index, 0);
+		return;
+	case SIM_DRIFT:
+		event_in(w, 0, SIM_EV_DRIFT, n->index, 1);
+		event_in(w, lasts, SIM_EV_DRIFT, n->index, 0);
+		return;
 	case SIM_APP_DIES:
 		event_in(w, 0, SIM_EV_APP, n->index, 2);
 		return;
@@ -196,6 +205,9 @@ fire_work(struct sim_world *w, const struct sim_fault *f)
 		return;
 	case SIM_MIGRATION_SLOW:
 		w->migration_slow = true;
+		return;
+	case SIM_MIGRATION_HANGS:
+		w->migration_hangs = true;
 		return;
 	case SIM_START_FAILS:
 		n->start_fails = true;

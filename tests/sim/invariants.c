@@ -147,6 +147,9 @@ sim_check_spawn(struct sim_world *w, unsigned node, const char *release, enum fm
 {
 	bool same = w->db.installed && fm_is_equal(release, w->db.version);
 
+	if (w->nodes[node].strange != NULL)
+		sim_violate(w, "I1: app%u starts beside somebody else's: %s", node + 1,
+			    w->nodes[node].strange);
 	if (w->db.fenced) sim_violate(w, "I8: app%u starts on a fenced database", node + 1);
 	if (w->db.away)
 		sim_violate(w, "I8: app%u starts on a database that it could not look at",
@@ -185,6 +188,21 @@ sim_check_migration(struct sim_world *w, unsigned node)
 		sim_violate(w, "I3: app%u migrates without a verified restore point", node + 1);
 	else if (point->content.data != w->db.data || !point->content.installed)
 		sim_violate(w, "I3: the restore point is not what the migration starts on");
+}
+
+/* A migration is never ended because it is slow: only when something failed, or a person said so. */
+void
+sim_check_signal(struct sim_world *w, unsigned node)
+{
+	const struct sim_app *app = &w->nodes[node].app;
+
+	if (app->phase != SIM_MIGRATES && app->phase != SIM_INSTALLS) return;
+	if (w->said_to_end) return;
+	for (unsigned i = 0; i < w->plan.fault_count; i++)
+		if (w->plan.faults[i].kind != SIM_MIGRATION_SLOW &&
+		    w->plan.faults[i].kind != SIM_MIGRATION_HANGS)
+			return;
+	sim_violate(w, "app%u is ended while it migrates, and nobody was asked", node + 1);
 }
 
 static bool

@@ -7,7 +7,14 @@
 #include "tests/sim/world.h"
 
 /* What an act answers, later. */
-enum answer_kind { ANSWER_SPAWNED, ANSWER_PROBE, ANSWER_LOOK, ANSWER_JOB, ANSWER_REPEAT };
+enum answer_kind {
+	ANSWER_SPAWNED,
+	ANSWER_PROBE,
+	ANSWER_LOOK,
+	ANSWER_JOB,
+	ANSWER_REPEAT,
+	ANSWER_WATCH
+};
 
 struct answer {
 	enum answer_kind kind;
@@ -148,6 +155,15 @@ env_job_stop(void *ctx)
 	(void)ctx; /* it ends on its own soon enough */
 }
 
+/* No database is slow to say what it does. */
+static void
+env_watch(void *ctx)
+{
+	struct sim_node *n = ctx;
+
+	if (!n->dead) answer_later(n, 10, &(struct answer){ .kind = ANSWER_WATCH });
+}
+
 static double
 env_random(void *ctx)
 {
@@ -165,7 +181,8 @@ sim_node_setup(struct sim_world *w, unsigned i)
 	n->world = w;
 	n->link = true;
 	n->env = (struct ag_env){ n,	     env_persist, env_report, env_spawn,    env_signal,
-				  env_probe, env_look,	  env_job,    env_job_stop, env_random };
+				  env_probe, env_look,	  env_job,    env_job_stop, env_random,
+				  env_watch };
 }
 
 static void
@@ -176,10 +193,14 @@ tell_disk(struct sim_world *w, struct sim_node *n)
 	ag_on_disk(n->core, n->current, n->has_new ? 2 : 1, releases, now_of(w));
 }
 
-static void
-tell_processes(struct sim_world *w, struct sim_node *n)
+void
+sim_node_processes(struct sim_world *w, unsigned i)
 {
-	ag_on_processes(n->core, sim_app_is_alive(&n->app) ? 1 : 0, "", now_of(w));
+	struct sim_node *n = &w->nodes[i];
+
+	if (n->core == NULL || n->dead) return;
+	ag_on_processes(n->core, sim_app_is_alive(&n->app) ? 1 : 0, n->strange ? n->strange : "",
+			now_of(w));
 }
 
 /* Runs the core's clock and keeps one timer for it. */
@@ -210,7 +231,7 @@ sim_node_start(struct sim_world *w, unsigned i)
 	n->core = ag_core_new(&n->env, &limits, w->config.nodes[i], "127.0.0.1:13000",
 			      n->has_memory ? &n->memory : NULL, now_of(w));
 	tell_disk(w, n);
-	if (!n->dead) tell_processes(w, n);
+	sim_node_processes(w, i);
 	if (!n->dead) tick(w, n);
 	if (!n->dead && n->link) sim_node_link(w, i, true);
 }
@@ -227,10 +248,19 @@ sim_node_bury(struct sim_world *w, unsigned i)
 	sim_node_link(w, i, false);
 }
 
+/* Alike on all, but for what drifted. */
+static void
+tell_facts(struct sim_world *w, unsigned i)
+{
+	struct fm_node_facts facts = { .known = true, .clock_ms = w->env.wall_ms(w) };
+
+	FM_FORMAT(facts.environment, "APP_KEY %s\n", w->nodes[i].has_drifted ? "other" : "same");
+	co_on_node_facts(w->core, i, &facts, now_of(w));
+}
+
 void
 sim_node_link(struct sim_world *w, unsigned i, bool up)
 {
-	static const struct fm_node_facts facts = { .known = true }; /* alike on all */
 	struct sim_node *n = &w->nodes[i];
 
 	if (n->up == up || w->core == NULL) return;
@@ -240,7 +270,7 @@ sim_node_link(struct sim_world *w, unsigned i, bool up)
 		return;
 	}
 	co_on_node_up(w->core, i, n->highest.epoch, now_of(w));
-	co_on_node_facts(w->core, i, &facts, now_of(w));
+	tell_facts(w, i);
 	if (n->core != NULL) send_report(n, ag_core_report(n->core));
 }
 
@@ -306,13 +336,26 @@ answer_job(struct sim_world *w, struct sim_node *n, const struct answer *answer)
 			  now_of(w));
 }
 
+/* One statement for the whole of a migration: it says nothing new by itself. */
+static void
+answer_watch(struct sim_world *w, struct sim_node *n)
+{
+	struct ag_activity activity = { .ok = !w->db.away && !w->db.fenced };
+
+	if (n->app.phase == SIM_MIGRATES || n->app.phase == SIM_INSTALLS) {
+		activity.id = n->app.life;
+		FM_COPY(activity.sql, "alter table");
+	}
+	ag_on_activity(n->core, &activity, now_of(w));
+}
+
 static void
 answer(struct sim_world *w, struct sim_node *n, const struct answer *answer)
 {
 	switch (answer->kind) {
 	case ANSWER_SPAWNED:
 		ag_on_spawned(n->core, true, "", now_of(w));
-		if (!n->dead) tell_processes(w, n);
+		sim_node_processes(w, n->index);
 		return;
 	case ANSWER_PROBE:
 		answer_probe(w, n);
@@ -326,7 +369,19 @@ answer(struct sim_world *w, struct sim_node *n, const struct answer *answer)
 	case ANSWER_JOB:
 		answer_job(w, n, answer);
 		return;
+	case ANSWER_WATCH:
+		answer_watch(w, n);
+		return;
 	}
+}
+
+/* Somebody else's application comes, or a person has ended it. */
+static void
+strange(struct sim_world *w, struct sim_node *n, uint64_t kind)
+{
+	n->strange = kind == SIM_SECOND_COPY ? "pid 7 on the port" : kind ? "pid 8 is a pm2" : NULL;
+	n->is_port_taken = kind == SIM_SECOND_COPY;
+	sim_node_processes(w, n->index);
 }
 
 void
@@ -349,6 +404,16 @@ sim_node_event(struct sim_world *w, const struct sim_event *event)
 	}
 	if (event->kind == SIM_EV_LOST) {
 		sim_node_link(w, event->who, false);
+		return;
+	}
+	if (event->kind == SIM_EV_DRIFT) {
+		n->has_drifted = event->value != 0;
+		if (n->up && n->link && w->core != NULL) tell_facts(w, event->who);
+		return;
+	}
+	if (event->kind == SIM_EV_STRANGE) {
+		strange(w, n, event->value);
+		if (n->core != NULL && !n->dead) tick(w, n);
 		return;
 	}
 	if (n->core == NULL) return;

@@ -141,13 +141,22 @@ person(struct sim_world *w, const struct sim_event *event)
 		sim_later(w, 1000, *event);
 		return;
 	}
-	if (event->value == SIM_SAYS_WITHOUT)
+	if (event->value == SIM_SAYS_WITHOUT) {
 		sim_leave_out(w);
-	else if (event->value != 0)
+	} else if (event->value != 0) {
+		w->said_to_end = true;
 		(void)co_operate(w->core, (enum co_verb)(event->value - 1), "sim",
 				 (struct fm_mono){ w->now }, NULL);
-	else
+	} else {
 		sim_person(w);
+	}
+}
+
+static void
+move_database(struct sim_world *w, const char *version)
+{
+	w->db.moved = true;
+	if (w->db.installed) FM_COPY(w->db.version, version);
 }
 
 static void
@@ -178,6 +187,8 @@ dispatch(struct sim_world *w, const struct sim_event *event)
 	case SIM_EV_ANSWER:
 	case SIM_EV_LINK:
 	case SIM_EV_LOST:
+	case SIM_EV_STRANGE:
+	case SIM_EV_DRIFT:
 		sim_node_event(w, event);
 		return;
 	case SIM_EV_GATE_ASK:
@@ -199,9 +210,7 @@ dispatch(struct sim_world *w, const struct sim_event *event)
 		w->db.away = event->value == 1;
 		return;
 	case SIM_EV_DB_MOVES:
-		w->db.moved = true;
-		if (w->db.installed)
-			FM_COPY(w->db.version, event->value == 0 ? SIM_NEWEST : SIM_OLDEST);
+		move_database(w, event->value == 0 ? SIM_NEWEST : SIM_OLDEST);
 		return;
 	case SIM_EV_VISITORS:
 		sim_visitors(w);

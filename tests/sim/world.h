@@ -58,12 +58,16 @@
 	X(DB_AWAY, 1, 20000)                                                                   \
 	X(MIGRATION_FAILS, 1, 0)                                                               \
 	X(MIGRATION_SLOW, 1, 900000)                                                           \
+	X(MIGRATION_HANGS, 1, 0) /* never ends by itself; on TERM neither */                   \
 	X(START_FAILS, SIM_NODES, 0)                                                           \
 	X(WONT_STOP, SIM_NODES, 0) /* ends on KILL only */                                     \
 	X(WONT_DIE, SIM_NODES, 600000)                                                         \
 	X(FETCH_FAILS, SIM_NODES, 0)                                                           \
 	X(DISK_FAILS, SIM_NODES, 3000) /* link, snapshot, restore, sweep */                    \
 	X(PERSIST_FAILS, SIM_NODES, 5000)                                                      \
+	X(SECOND_COPY, SIM_NODES, 40000)     /* on the port: what we start ends at once */     \
+	X(FOREIGN_MANAGER, SIM_NODES, 90000) /* for longer than a stop may take */             \
+	X(DRIFT, SIM_NODES, 60000)	     /* another APP_KEY than the other nodes */        \
 	X(PERSON_ABORTS, 1, 0)                                                                 \
 	X(PERSON_PAUSES, 1, 4000)                                                              \
 	X(PERSON_REJECTS, 1, 0)
@@ -124,10 +128,12 @@ struct sim_node {
 	struct ag_env env;
 	struct sim_world *world;
 	unsigned index, life;
-	bool dead;	    /* the agent crashed inside the present event */
-	int64_t away_until; /* its host is dead */
-	bool link;	    /* the network */
-	bool up;	    /* connected, as both sides see it */
+	bool dead;	     /* the agent crashed inside the present event */
+	int64_t away_until;  /* its host is dead */
+	const char *strange; /* who else is there; NULL: nobody */
+	bool is_port_taken, has_drifted;
+	bool link; /* the network */
+	bool up;   /* connected, as both sides see it */
 	bool lose_ask, late_ask, double_ask, lose_report, late_report;
 	bool fetch_fails, start_fails;
 	int64_t disk_fails_until, persist_fails_until;
@@ -193,7 +199,8 @@ struct sim_world {
 	int64_t journal_refuses_until;
 	bool journal_refuses_once;
 	uint64_t job_serial;
-	bool job_fails, job_fails_after, job_hangs, dump_is_bad, migration_fails, migration_slow;
+	bool job_fails, job_fails_after, job_hangs, dump_is_bad, migration_fails, migration_slow,
+		migration_hangs;
 
 	struct sim_node nodes[SIM_NODES];
 	struct sim_gate gates[SIM_GATES];
@@ -206,7 +213,8 @@ struct sim_world {
 	bool closed_seen;
 	bool touched_anything; /* an application was stopped or started, a gate changed */
 	uint64_t run;
-	unsigned retries, halts;
+	unsigned retries, halts, waits;
+	bool said_to_end; /* a person said retry, rollback, abort or reject */
 	bool person_busy;
 	unsigned leave_out; /* a node that a person is about to leave out, plus one */
 
@@ -222,6 +230,8 @@ void sim_check(struct sim_world *world);
 void sim_check_spawn(struct sim_world *world, unsigned node, const char *release,
 		     enum fm_start_mode mode);
 void sim_check_migration(struct sim_world *world, unsigned node);
+/* Before a signal to a live application. */
+void sim_check_signal(struct sim_world *world, unsigned node);
 void sim_check_end(struct sim_world *world);
 void sim_violate(struct sim_world *world, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -246,6 +256,8 @@ enum sim_kind {
 	SIM_EV_GATE_LOST,
 	SIM_EV_GATE_WAITED,
 	SIM_EV_GATE_RESUME,
+	SIM_EV_STRANGE,
+	SIM_EV_DRIFT,
 	SIM_EV_DB_BACK,
 	SIM_EV_DB_MOVES,
 	SIM_EV_VISITORS,
@@ -281,6 +293,8 @@ void sim_node_start(struct sim_world *world, unsigned i);
 void sim_node_bury(struct sim_world *world, unsigned i);
 void sim_node_event(struct sim_world *world, const struct sim_event *event);
 void sim_node_link(struct sim_world *world, unsigned i, bool up);
+/* What the node's agent sees of processes, ours and others'. */
+void sim_node_processes(struct sim_world *world, unsigned i);
 void sim_app_kill(struct sim_world *world, unsigned i);
 void sim_app_event(struct sim_world *world, const struct sim_event *event);
 void sim_app_spawn(struct sim_world *world, unsigned i, const char *release,

@@ -12,7 +12,7 @@ from .place import TESTS, wait_for
 sys.path.append(str(TESTS / "gate"))
 import wire  # noqa: E402  pylint: disable=wrong-import-position
 
-STATES = ("unknown", "stopped", "starting", "ready", "failed", "stopping", "refused", "backoff")
+STATES = ("unknown", "stopped", "starting", "ready", "failed", "stopping", "refused", "backoff", "stuck")
 GOALS = {"none": 0, "stopped": 1, "running": 2}
 MODES = {"plain": 0, "migrate": 1}
 AGENT_ASK, AGENT_REPORT = 10, 11

@@ -33,7 +33,7 @@ DEFAULTS = {
     "install_ms": 60,          # an empty database takes so much longer
     "crash": "",               # boot | load | migration: exits with 1 there
     "die_after_ms": 0,         # exits with 1 so long after it was ready
-    "hang": "",                # boot (port stays shut) | load (message stands still)
+    "hang": "",                # boot (port stays shut) | load (message stands still) | migration (in a statement)
     "deaf": False,             # listens but answers nothing
     "ignore_term": False,
     "term_in_start": "finish",  # ends after the start | never: closes the port, migrates on, stays
@@ -251,6 +251,8 @@ class Application:
         self.db.ask("insert into fermata_test values (%s)", self.version)
         if self.settings["crash"] == "migration":
             os._exit(1)
+        if self.settings["hang"] == "migration":
+            self.db.ask("select pg_sleep(%s), %s", 86400, "a-literal-that-nobody-sees")
         if how.startswith("slow:"):
             time.sleep(float(how[len("slow:"):]))
         if how == "fail":

@@ -27,6 +27,7 @@ struct db_job {
 	bool may_login;			/* the application's role */
 	char text[FM_TEXT_SIZE], version[FM_VERSION_SIZE], kept[DB_NAME_SIZE];
 	char sqlstate[DB_STATE_SIZE];
+	char sql[FM_SQL_SIZE], sql_waits[FM_SQL_SIZE];
 	Fermata__JobReport report;
 };
 
@@ -42,6 +43,7 @@ int db_dump(struct db_job *job, struct fm_err *err);
 int db_verify(struct db_job *job, struct fm_err *err);
 int db_restore(struct db_job *job, struct fm_err *err);
 int db_sweep(struct db_job *job, struct fm_err *err);
+int db_activity(struct db_job *job, struct fm_err *err);
 int db_preflight(struct db_job *job, struct fm_err *err);
 
 #endif

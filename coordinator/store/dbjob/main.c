@@ -31,6 +31,7 @@ struct db_row {
 /* clang-format off */
 static const struct db_row jobs[] = {
 	{ FERMATA__JOB_KIND__JOB_LOOK,      "look",      0,                                                                    db_look },
+	{ FERMATA__JOB_KIND__JOB_ACTIVITY,  "activity",  0,                                                                    db_activity },
 	{ FERMATA__JOB_KIND__JOB_FENCE,     "fence",     NEEDS_ADMIN | NEEDS_VOICE,                                            db_fence },
 	{ FERMATA__JOB_KIND__JOB_UNFENCE,   "unfence",   NEEDS_ADMIN | NEEDS_VOICE,                                            db_unfence },
 	{ FERMATA__JOB_KIND__JOB_DUMP,      "dump",      NEEDS_ADMIN | NEEDS_VOICE | NEEDS_FENCE | NEEDS_FOLDER | NEEDS_POINT, db_dump },
@@ -163,6 +164,8 @@ finish(struct db_job *job, int rc, const struct fm_err *err)
 	report->kept_database = job->kept;
 	report->sqlstate = job->sqlstate;
 	report->login = job->may_login;
+	report->sql = job->sql;
+	report->sql_waits = job->sql_waits;
 	if (db_write_report(STDOUT_FILENO, report, &lost) < 0) return 1;
 	return rc == 0 ? 0 : 1;
 }

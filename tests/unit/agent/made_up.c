@@ -86,6 +86,12 @@ job_stop(void *ctx)
 	((struct made_up *)ctx)->job_stops++;
 }
 
+static void
+watch(void *ctx)
+{
+	((struct made_up *)ctx)->watches++;
+}
+
 static double
 half(void *ctx)
 {
@@ -103,8 +109,8 @@ static void
 make_core(struct made_up *w, unsigned alive)
 {
 	static const char releases[][FM_VERSION_SIZE] = { "2.2.15", "2.2.16" };
-	struct ag_env env = { w,     persist, report, spawn,	signal_all,
-			      probe, look,    job,    job_stop, half };
+	struct ag_env env = { w,    persist, report,   spawn, signal_all, probe,
+			      look, job,     job_stop, half,  watch };
 
 	w->core = ag_core_new(&env, &made_up_limits, "app1", "127.0.0.1:13000",
 			      w->has_disk ? &w->disk : NULL, w->now);

@@ -20,7 +20,7 @@ struct made_up {
 	unsigned persists;
 	struct fm_agent_report said;
 	unsigned reports;
-	unsigned spawns, terms, kills, probes, looks, jobs, job_stops;
+	unsigned spawns, terms, kills, probes, looks, jobs, job_stops, watches;
 	char spawned[FM_VERSION_SIZE];
 	enum fm_start_mode mode;
 	enum ag_job job;

@@ -246,7 +246,7 @@ test_stuck(void **state)
 		made_up_probe(w, AG_HEALTH_BUSY, "b");
 		made_up_pass(w, 500);
 	}
-	assert_int_equal(w->said.app, FM_APP_FAILED);
+	assert_int_equal(w->said.app, FM_APP_STUCK);
 	SAYS(w->said.failure, "no progress: 15 min");
 	assert_int_equal(w->terms, 0);
 }

@@ -120,6 +120,15 @@ look(struct made_up *w, bool ok, const char *version, unsigned pending)
 }
 
 static void
+watched(struct made_up *w, bool ok)
+{
+	struct ag_activity a = { .ok = ok, .id = (uint64_t)w->now.ms };
+
+	if (ok) FM_COPY(a.sql, "alter table x");
+	ag_on_activity(w->core, &a, w->now);
+}
+
+static void
 pass(struct made_up *w, int64_t ms)
 {
 	w->now.ms += ms;
@@ -181,6 +190,9 @@ agent_dies(struct made_up *w)
 	X(look_new, look(w, true, NEW, 0))                                         \
 	X(look_pending, look(w, true, OLD, 3))                                     \
 	X(hint, ag_on_hint(w->core, w->now))                                       \
+	X(printed, ag_on_output(w->core, w->now))                                  \
+	X(watched, watched(w, true))                                               \
+	X(not_watched, watched(w, false))                                          \
 	X(job_progress, ag_on_job_progress(w->core, "1/2", w->now))                \
 	X(job_done, ag_on_job(w->core, w->core->job, true, "", 1, w->now))         \
 	X(job_failed, ag_on_job(w->core, w->core->job, false, "why", 0, w->now))   \
@@ -316,7 +328,7 @@ check(const struct walk *k, const char *event)
 	struct ag_core *c = k->w.core;
 	const struct ag_rule *rule = ag_rule_find(c);
 	const struct fm_agent_report *r = ag_core_report(c);
-	bool is_bad = r->app == FM_APP_FAILED || r->app == FM_APP_REFUSED;
+	bool is_bad = r->app == FM_APP_FAILED || r->app == FM_APP_REFUSED || r->app == FM_APP_STUCK;
 
 	/* The event is answered, by the row that holds, with words. */
 	assert_false(c->stepping || c->again);

@@ -37,11 +37,21 @@ has_read_all(void *arg)
 	return ++*turns > 20;
 }
 
+static unsigned printed;
+
+static void
+on_printed(void *arg)
+{
+	(void)arg;
+	printed++;
+}
+
 static void
 test_log_watch(void **state)
 {
+	static const struct ag_log_watch_calls calls = { turning_count, on_printed };
 	struct ag_log_watch *watch = ag_log_watch_new(turning_base, turning_settings.log_file,
-						      "has been started", turning_count, NULL);
+						      "has been started", &calls, NULL);
 	unsigned turns = 0;
 
 	(void)state;
@@ -185,7 +195,7 @@ look_once(const char *script)
 	FM_COPY(turning_settings.dbjob, folder_path("dbjob"));
 	folder_write("dbjob", script);
 	assert_int_equal(chmod(turning_settings.dbjob, 0755), 0);
-	looker = ag_looker_new(turning_base, &turning_settings, on_looked, NULL);
+	looker = ag_looker_new(turning_base, &turning_settings, on_looked, NULL, NULL);
 	turning_calls = 0;
 	ag_looker_begin(looker, "2.2.15");
 	assert_int_equal(turning_calls, 0);

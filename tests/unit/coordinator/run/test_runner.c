@@ -233,8 +233,54 @@ test_progress_moves_the_limit(void **state)
 		run_world_pass(w, 1000);
 	}
 	assert_string_equal(run_world_run(w)->step, "start first");
-	for (unsigned i = 0; i < 11; i++) run_world_pass(w, 1000);
+	/* And none at all asks a person, who may wait on; what is slow is not ended. */
+	for (unsigned n = 0; n < 2; n++) {
+		for (unsigned i = 0; i < 11; i++) run_world_pass(w, 1000);
+		assert_int_equal(run_world_run(w)->state, CO_RUN_HALTED);
+		assert_int_equal(co_core_state(w->core)->nodes[0].app, FM_APP_GOAL_RUNNING);
+		assert_int_equal(co_operate(w->core, CO_VERB_RESUME, "ops", w->now, NULL), 0);
+		assert_int_equal(run_world_run(w)->state, CO_RUN_RUNNING);
+		assert_int_equal(run_world_run(w)->serial, 0); /* the same start */
+	}
+	busy.app = FM_APP_STUCK;
+	busy.voice = co_core_state(w->core)->nodes[0].voice;
+	co_on_node_report(w->core, 0, &busy, w->now);
+	assert_int_equal(run_world_run(w)->state, CO_RUN_HALTED);
+	assert_int_equal(co_operate(w->core, CO_VERB_ROLLBACK, "ops", w->now, NULL), 0);
 	assert_true(run_world_run(w)->recovering);
+}
+
+static void
+test_what_comes_after_all_needs_no_answer(void **state)
+{
+	struct run_world *w = *state;
+
+	run_world_serve(w);
+	assert_int_equal(run_world_begin(w, "upgrade", "2.2.16", true), 0);
+	run_world_until(w, "start first");
+	for (unsigned i = 0; i < 11; i++) run_world_pass(w, 1000);
+	assert_int_equal(run_world_run(w)->state, CO_RUN_HALTED);
+	run_world_obey(w);
+	assert_int_equal(run_world_run(w)->state, CO_RUN_RUNNING);
+	assert_string_not_equal(run_world_run(w)->step, "start first");
+}
+
+/* What has failed does not go on by waiting. */
+static void
+test_only_what_stalled_is_waited_on(void **state)
+{
+	struct run_world *w = *state;
+
+	w->config.rollback_auto = false;
+	run_world_restart(w);
+	run_world_serve(w);
+	assert_int_equal(run_world_begin(w, "upgrade", "2.2.16", true), 0);
+	run_world_until(w, "start first");
+	w->app[0] = FM_APP_FAILED;
+	run_world_obey(w);
+	assert_int_equal(run_world_run(w)->state, CO_RUN_HALTED);
+	assert_int_equal(co_operate(w->core, CO_VERB_RESUME, "ops", w->now, NULL), -1);
+	assert_int_equal(co_operate(w->core, CO_VERB_RETRY, "ops", w->now, NULL), 0);
 }
 
 static void
@@ -302,6 +348,8 @@ main(void)
 		T(test_without_a_backup_there_is_no_way_back),
 		T(test_a_limit_ends_a_row),
 		T(test_progress_moves_the_limit),
+		T(test_what_comes_after_all_needs_no_answer),
+		T(test_only_what_stalled_is_waited_on),
 		T(test_downtime_over_the_limit_goes_back),
 		T(test_an_epoch_from_elsewhere_is_passed),
 		T(test_restart_goes_node_by_node),

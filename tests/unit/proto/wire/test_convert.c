@@ -65,7 +65,9 @@ fill_agent_report(struct fm_agent_report *r)
 				       .snapshot_bytes = 7,
 				       .swept_seq = 8,
 				       .memory_bytes = 9,
-				       .cpu_permille = 10 };
+				       .cpu_permille = 10,
+				       .sql_age_ms = 11,
+				       .signs = 12 };
 	FILL(r->node, 'a');
 	FILL(r->current, 'b');
 	for (int i = 0; i < FM_RELEASES_MAX; i++) FILL(r->releases[i], (char)('A' + i));
@@ -81,6 +83,8 @@ fill_agent_report(struct fm_agent_report *r)
 	FILL(r->address, 'l');
 	FILL(r->swept, 'm');
 	FILL(r->unfit, 'n');
+	FILL(r->sql, 'o');
+	FILL(r->sql_waits, 'p');
 }
 
 static void
@@ -300,8 +304,8 @@ test_a_broken_agent_is_refused(void **state)
 	assert_refused(&bad, "AGENT_REPORT: node is not a name");
 	bad = good, bad.current = text_of(FM_VERSION_SIZE);
 	assert_refused(&bad, "AGENT_REPORT: current is not a name");
-	bad = good, bad.app = (Fermata__AppState)8;
-	assert_refused(&bad, "AGENT_REPORT: app has no value 8");
+	bad = good, bad.app = (Fermata__AppState)9;
+	assert_refused(&bad, "AGENT_REPORT: app has no value 9");
 	bad = good, bad.app = (Fermata__AppState)-1;
 	assert_refused(&bad, "AGENT_REPORT: app has no value -1");
 	bad = good, bad.releases = many, bad.n_releases = COUNT(many);
