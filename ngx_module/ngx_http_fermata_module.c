@@ -94,7 +94,7 @@ static ngx_command_t  ngx_http_fermata_commands[] = {
 
     { ngx_string("fermata_start_wait"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_FERMATA_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_msec_slot,
+      ngx_http_fermata_start_wait,
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(ngx_http_fermata_main_conf_t, start_wait),
       NULL },

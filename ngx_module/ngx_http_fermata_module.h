@@ -435,6 +435,11 @@ ngx_int_t ngx_http_fermata_state_remove(ngx_str_t *dir, const char *file,
 
 /* between a start and the first word: ngx_http_fermata_wait.c */
 
+/* in place of a time */
+#define NGX_HTTP_FERMATA_FOREVER    (NGX_CONF_UNSET_MSEC - 1)
+
+char *ngx_http_fermata_start_wait(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 void ngx_http_fermata_begin_wait(ngx_http_fermata_main_conf_t *mcf,
     const struct fm_gate_ask *ask, ngx_log_t *log);
 void ngx_http_fermata_told(ngx_http_fermata_main_conf_t *mcf);

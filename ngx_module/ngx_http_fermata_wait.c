@@ -8,6 +8,31 @@
 #include "ngx_http_fermata_client.h"
 
 
+/* fermata_start_wait time | forever; */
+
+char *
+ngx_http_fermata_start_wait(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_fermata_main_conf_t *mcf = conf;
+
+    ngx_str_t  *value;
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "forever") != 0) {
+        return ngx_conf_set_msec_slot(cf, cmd, conf);
+    }
+
+    if (mcf->start_wait != NGX_CONF_UNSET_MSEC) {
+        return "is duplicate";
+    }
+
+    mcf->start_wait = NGX_HTTP_FERMATA_FOREVER;
+
+    return NGX_CONF_OK;
+}
+
+
 /*
  * While this nginx was away the cluster may have been closed, or be in the
  * middle of an upgrade: what the file says is not to be believed before the
@@ -26,6 +51,13 @@ ngx_http_fermata_begin_wait(ngx_http_fermata_main_conf_t *mcf,
     }
 
     mcf->sh->waiting = 1;
+
+    if (mcf->start_wait == NGX_HTTP_FERMATA_FOREVER) {
+        ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                      "fermata: the page until a coordinator has said what "
+                      "is wanted now, however long that takes");
+        return;
+    }
 
     ngx_log_error(NGX_LOG_NOTICE, log, 0,
                   "fermata: the page until a coordinator has said what is "
@@ -72,7 +104,7 @@ ngx_http_fermata_wait_look(ngx_http_fermata_line_t *line)
 
     sh = line->mcf->sh;
 
-    if (!sh->waiting) {
+    if (!sh->waiting || line->mcf->start_wait == NGX_HTTP_FERMATA_FOREVER) {
         return;
     }
 

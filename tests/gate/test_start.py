@@ -9,6 +9,7 @@ import wire
 from client import Load, request, status
 from coordinator import Coordinator
 from gate import alive
+from test_hand import hand
 from wait import wait_for
 
 
@@ -90,6 +91,37 @@ def test_no_coordinator(make_gate, coordinator):
     # a new manager, or a reload, is no start
     gate.reload()
     assert all(request(gate.port).status == 200 for _ in range(20))
+
+
+def test_forever(make_gate, coordinator, backends):
+    """Nobody is served before a coordinator has spoken, or root has opened it on this host."""
+    gate = make_gate(start_wait="forever").start()
+    coordinator.wait_up()
+    coordinator.ask(wire.OPEN)
+    port = coordinator.port
+    coordinator.close()
+    again(gate)
+    time.sleep(4)   # longer than it would be if nothing were said
+    assert request(gate.port).status == 503 and status(gate.port)["waiting"]
+    assert backends.total() == 0 and "however long that takes" in gate.log()
+    gate.reload()
+    assert request(gate.port).status == 503
+    assert hand(gate, "open").returncode == 0 and request(gate.port).status == 200
+    assert hand(gate, "resume").returncode == 0 and request(gate.port).status == 503
+    back = Coordinator(port)
+    back.wait_up()
+    back.send_ask(wire.OPEN)
+    wait_for(lambda: request(gate.port).status == 200, 20, "the end of the wait")
+    back.close()
+
+
+def test_wrong_wait(make_gate):
+    for line, said in (("soon", "invalid value"), ("forever; fermata_start_wait 1s", "is duplicate"),
+                       ("1s; fermata_start_wait forever", "is duplicate")):
+        gate = make_gate(start_wait=line)
+        done = gate.run("-t")
+        assert done.returncode != 0 and said in done.stderr
+        (gate.prefix / "error.log").write_text("")
 
 
 def test_who_does_not_wait(make_gate, coordinator):
