@@ -95,6 +95,51 @@ ngx_http_fermata_own_zone(ngx_conf_t *cf, ngx_http_fermata_main_conf_t *mcf)
 
 
 /*
+ * On a reload nginx gives the old zone to the new cycle, unless its size or the
+ * module's address in memory is another one.  The old workers would live on in
+ * a zone that nobody looks into: what they do would not be counted.
+ */
+
+ngx_int_t
+ngx_http_fermata_check_zone(ngx_shm_zone_t *shm_zone)
+{
+    ngx_uint_t        i;
+    ngx_str_t        *name;
+    ngx_shm_zone_t   *old;
+    ngx_list_part_t  *part;
+
+    /* still that of the cycle before, which has none at the first start */
+
+    for (part = (ngx_list_part_t *) &ngx_cycle->shared_memory.part;
+         part;
+         part = part->next)
+    {
+        old = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            name = &old[i].shm.name;
+
+            if (name->len != shm_zone->shm.name.len
+                || ngx_strncmp(name->data, shm_zone->shm.name.data, name->len)
+                   != 0)
+            {
+                continue;
+            }
+
+            ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
+                          "fermata zone \"%V\" has another size now, or the "
+                          "module is loaded from another file: that takes a "
+                          "restart or a new binary (signal USR2), a reload "
+                          "cannot do it", name);
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/*
  * fermata_state directory;
  *
  * A path with a manager: nginx makes the directory, gives it to the user of

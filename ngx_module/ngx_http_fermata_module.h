@@ -254,6 +254,7 @@ typedef struct {
 /* ngx_http_fermata_conf.c, ngx_http_fermata_variables.c */
 
 char *ngx_http_fermata_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+ngx_int_t ngx_http_fermata_check_zone(ngx_shm_zone_t *shm_zone);
 char *ngx_http_fermata_state(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_fermata_coordinator(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);

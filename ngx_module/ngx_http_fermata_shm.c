@@ -43,6 +43,10 @@ ngx_http_fermata_init_zone(ngx_shm_zone_t *shm_zone, void *data)
         return ngx_http_fermata_inherit_zone(shm_zone, mcf, old);
     }
 
+    if (ngx_http_fermata_check_zone(shm_zone) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     mcf->shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
     mcf->sh = ngx_slab_calloc(mcf->shpool, sizeof(ngx_http_fermata_shctx_t));
     if (mcf->sh == NULL) {

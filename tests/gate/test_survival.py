@@ -1,6 +1,7 @@
 """What the gate does not forget, and who may not tell it what."""
 import os
 import random
+import shutil
 import signal
 import socket
 import struct
@@ -221,6 +222,49 @@ def test_binary_upgrade(gate, coordinator, backends):
     assert {request(gate.port).getheader("X-Node") for _ in range(10)} == {"app1"}
     assert len(coordinator.live()) == 1
     assert backends["app2"].requests == []
+
+
+@pytest.mark.parametrize("what", ["another size", "another file"])
+def test_a_reload_cannot_bring_another_zone(make_gate, coordinator, what):
+    """The old workers would live on in a zone that nobody looks into: refused, and all goes on; USR2 can."""
+    gate = make_gate()
+    own = gate.prefix / "module.so"
+    shutil.copy(gate.values["module"], own)
+    gate.configure(module=own)
+    gate.start()
+    coordinator.wait_up()
+    coordinator.ask(wire.PINNED, pinned="app2")
+    before = state(gate)
+    # a package puts a new file in place of the old one: a reload goes on with what is loaded
+    shutil.copy(own, f"{own}.new")
+    os.rename(f"{own}.new", own)
+    old = gate.reload()
+    wait_for(lambda: not any(alive(pid) for pid in old), 20, "the workers before to end")
+    assert state(gate) == before
+    workers = set(gate.worker_pids())
+    conf = gate.prefix / "nginx.conf"
+    if what == "another size":
+        conf.write_text(conf.read_text().replace("fermata:512k", "fermata:1m"))
+    else:
+        shutil.copy(own, f"{own}.2")
+        conf.write_text(conf.read_text().replace(f"{own};", f"{own}.2;"))
+    assert gate.run("-t").returncode == 0
+    os.kill(gate.master, signal.SIGHUP)
+    wait_for(lambda: "a reload cannot do it" in gate.log(), 20, "the refusal")
+    log = gate.prefix / "error.log"
+    log.write_text(log.read_text().replace("[emerg]", "[seen]"))
+    assert set(gate.worker_pids()) == workers and state(gate) == before
+    assert {request(gate.port).getheader("X-Node") for _ in range(20)} == {"app2"}
+    coordinator.ask(wire.CLOSED)
+    assert request(gate.port).status == 503
+    old = gate.master
+    os.kill(old, signal.SIGUSR2)
+    wait_for(lambda: gate.master not in (None, old) and len(gate.worker_pids()) == 4, 20, "the new master")
+    gate.all_pids()
+    wait_for(lambda: len(coordinator.live()) == 2, 10, "two sessions")
+    os.kill(old, signal.SIGQUIT)
+    wait_for(lambda: not alive(old), 20, "the old master to end")
+    assert request(gate.port).status == 503
 
 
 def test_binary_upgrade_with_one_session(gate, coordinator):
