@@ -107,9 +107,35 @@ check_served(struct sim_world *w)
 	}
 }
 
+/* Visitors are told of this run; a time that we worked out only while they are kept out and the run goes on, and
+ * never in place of the time that a person promised. */
+static void
+check_visitors(struct sim_world *w)
+{
+	const struct fm_gate_ask *gate = &w->state.gate;
+	const struct co_run *run = &w->state.run;
+	bool goes_on = run->state != CO_RUN_NONE && run->state != CO_RUN_ENDED &&
+		       run->state != CO_RUN_HALTED;
+
+	if (gate->estimated && (!goes_on || gate->mode != FM_GATE_CLOSED))
+		sim_violate(
+			w, "visitors: a time is promised, and the gates are %s in a run that is %s",
+			fm_gate_mode_name(gate->mode), co_run_state_name(run->state));
+	if (gate->estimated && gate->back_at * 1000 < run->step_ms)
+		sim_violate(w, "visitors: a time is promised that was over when the step began");
+	if (!goes_on || run->number != w->run) return;
+	if (gate->run != run->number || fm_is_empty(gate->step))
+		sim_violate(w, "visitors: told of run %llu and \"%s\", in run %llu",
+			    (unsigned long long)gate->run, gate->step,
+			    (unsigned long long)run->number);
+	if (w->plan.open_first && (gate->estimated || gate->back_at != SIM_PROMISE))
+		sim_violate(w, "visitors: the time that a person promised is gone");
+}
+
 void
 sim_check(struct sim_world *w)
 {
+	check_visitors(w);
 	check_one_version(w);
 	check_gates(w);
 	check_bypass(w);

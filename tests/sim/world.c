@@ -119,7 +119,8 @@ begin(struct sim_world *w)
 {
 	struct co_order order = { .yes = !w->plan.approve,
 				  .no_backup = w->plan.no_backup,
-				  .page = w->plan.page };
+				  .page = w->plan.page,
+				  .back_at = w->plan.open_first ? SIM_PROMISE : 0 };
 
 	memset(order.bypass_key, (int)w->state.last_run + 1, sizeof(order.bypass_key));
 	FM_COPY(order.procedure, w->plan.procedure);

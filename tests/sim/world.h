@@ -91,6 +91,9 @@ struct sim_fault {
 };
 
 /* What a run is to be, and what goes wrong. */
+/* When service is back, by the word of a person (--until), in a run with open_first. */
+#define SIM_PROMISE INT64_C(4000000000)
+
 struct sim_plan {
 	const char *procedure;
 	bool open_first, no_backup, approve, page;
