@@ -13,6 +13,7 @@
 #include "agent/core/supervise.h"
 #include "agent/runtimes/runtime.h"
 #include "agent/sender.h"
+#include "agent/work/hook.h"
 #include "agent/world/disk.h"
 #include "agent/world/facts.h"
 #include "agent/world/log_watch.h"

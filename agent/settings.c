@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "agent/runtimes/runtime.h"
+#include "agent/work/hook.h"
 #include "agent/world/dotenv.h"
 #include "base/cleanup.h"
 #include "base/text.h"
@@ -128,6 +129,58 @@ check_open_files(const struct ag_settings *s, struct reading *r)
 	      s->open_files, (unsigned long long)limit.rlim_max);
 }
 
+/* As the application, unless another is named. */
+static void
+find_hook_user(struct ag_settings *s, struct reading *r)
+{
+	struct ag_user *user = &s->hook_user;
+	const struct passwd *pw;
+
+	if (!s->hooks_as[0]) {
+		(void)FM_COPY(user->name, s->user);
+		(void)FM_COPY(user->home, s->home);
+		user->uid = s->uid;
+		user->gid = s->gid;
+		return;
+	}
+	pw = getpwnam(s->hooks_as);
+	if (!pw) {
+		fault(r, "user %s of [hooks] is not known here", s->hooks_as);
+		return;
+	}
+	(void)FM_COPY(user->name, s->hooks_as);
+	if (pw->pw_uid == geteuid()) return;
+	if (geteuid() != 0) fault(r, "to run hooks as %s the agent must be root", s->hooks_as);
+	user->uid = pw->pw_uid;
+	user->gid = pw->pw_gid;
+	(void)FM_COPY(user->home, pw->pw_dir);
+}
+
+/* Whether the programs are there is looked up again and again, and told by `fermata doctor`: an agent that
+ * does not start for a missing script would be worse. */
+static void
+check_hooks(struct ag_settings *s, struct reading *r)
+{
+	char names[sizeof(s->hooks_go_on)];
+	struct ag_words words;
+	struct fm_err why;
+	char *rest = NULL;
+
+	for (int i = AG_HOOK_NONE + 1; i < AG_HOOK_COUNT; i++)
+		if (s->hooks[i][0] && ag_words_split(&words, s->hooks[i], &why) < 0)
+			fault(r, "hook %s: %s", ag_hook_name((enum ag_hook)i), why.text);
+	(void)FM_COPY(names, s->hooks_go_on);
+	for (char *at = strtok_r(names, " \t,", &rest); at; at = strtok_r(NULL, " \t,", &rest)) {
+		enum ag_hook hook = ag_hook_find(at);
+
+		if (hook == AG_HOOK_NONE)
+			fault(r, "go_on: there is no hook %s", at);
+		else
+			s->hooks_go_on_bits |= AG_HOOK_BIT(hook);
+	}
+	find_hook_user(s, r);
+}
+
 /* "http://host:port" with nothing behind it. */
 static bool
 split_url(struct ag_settings *s)
@@ -200,6 +253,7 @@ ag_settings_read(struct ag_settings *s, const char *path, void (*say)(void *arg,
 	find_user(s, &r);
 	find_group(s, &r);
 	check_open_files(s, &r);
+	check_hooks(s, &r);
 	ag_runtime_of(s)->check(s, fault, &r);
 	if (s->env_file[0]) read_env_file(s, &r);
 	default_path(s->env_file, sizeof(s->env_file), s->state_dir, "container.env");
@@ -218,5 +272,7 @@ ag_settings_limits(const struct ag_settings *s)
 		.stuck_ms = s->stuck_ms,
 		.retry_ms = s->retry_ms,
 		.start_wait_ms = s->start_wait_ms,
+		.hooks = ag_hooks_set(s),
+		.hooks_go_on = s->hooks_go_on_bits,
 	};
 }

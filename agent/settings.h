@@ -6,12 +6,21 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "agent/core/hooks.h"
 #include "agent/core/supervise.h"
 #include "base/err.h"
 #include "base/options.h"
 #include "wire/ask.h"
 
 #define AG_PATH_SIZE 1024
+
+/* Whom something is run as. */
+struct ag_user {
+	char name[FM_NAME_SIZE]; /* "": as the agent */
+	uid_t uid;		 /* 0: ours */
+	gid_t gid;
+	char home[AG_PATH_SIZE];
+};
 
 struct ag_settings {
 	char node[FM_NAME_SIZE];
@@ -33,6 +42,9 @@ struct ag_settings {
 	long long keep_snapshots, log_mib;
 	long long term_ms, kill_ms, poll_ms, start_poll_ms, stuck_ms, retry_ms, start_wait_ms;
 	long long probe_ms, look_ms, fetch_ms, storage_ms;
+	char hooks[AG_HOOK_COUNT][AG_PATH_SIZE]; /* by enum ag_hook */
+	char hooks_go_on[256], hooks_as[FM_NAME_SIZE];
+	long long hook_ms;
 
 	/* Not in the file. */
 	char config[AG_PATH_SIZE];  /* the file */
@@ -43,6 +55,8 @@ struct ag_settings {
 	uid_t uid;		    /* of user; 0: ours */
 	gid_t gid;
 	char home[AG_PATH_SIZE]; /* of user; "": ours */
+	struct ag_user hook_user;
+	unsigned hooks_go_on_bits;
 };
 
 extern const struct fm_opt ag_options[];

@@ -46,6 +46,27 @@ split(const char *list, char names[][FM_NAME_SIZE], unsigned most, unsigned *ret
 	return 0;
 }
 
+static int
+take_workers(const char *list, struct co_config *config, struct fm_err *err)
+{
+	char names[FM_NODES_MAX][FM_NAME_SIZE];
+	unsigned count = 0;
+
+	if (split(list, names, FM_NODES_MAX, &count, err) != 0) return -1;
+	for (unsigned i = 0; i < count; i++) {
+		unsigned k = 0;
+
+		while (k < config->node_count && !fm_is_equal(config->nodes[k], names[i])) k++;
+		if (k == config->node_count)
+			return fm_fail(err, FM_ERR_CONFIG, 0, "%s is not one of nodes", names[i]);
+		config->workers[k] = true;
+	}
+	if (count == config->node_count)
+		return fm_fail(err, FM_ERR_CONFIG, 0,
+			       "all nodes are workers: who serves visitors?");
+	return 0;
+}
+
 int
 co_settings_config(const struct co_settings *settings, struct co_config *ret, struct fm_err *err)
 {
@@ -53,6 +74,8 @@ co_settings_config(const struct co_settings *settings, struct co_config *ret, st
 	FM_COPY(ret->cluster, settings->cluster);
 	if (split(settings->nodes, ret->nodes, FM_NODES_MAX, &ret->node_count, err) != 0)
 		return fm_wrap(err, "[cluster] nodes");
+	if (take_workers(settings->workers, ret, err) != 0)
+		return fm_wrap(err, "[cluster] workers");
 	if (split(settings->gates, ret->gates, FM_GATES_MAX, &ret->gate_count, err) != 0)
 		return fm_wrap(err, "[cluster] gates");
 	if (!fm_is_empty(settings->public_url) &&

@@ -11,6 +11,7 @@
 struct co_settings {
 	char cluster[FM_NAME_SIZE];
 	char nodes[FM_NODES_MAX * FM_NAME_SIZE];
+	char workers[FM_NODES_MAX * FM_NAME_SIZE];
 	char gates[FM_GATES_MAX * FM_NAME_SIZE];
 	char open_when[8], rollback[8], log_level[8];
 	long long keep_releases, keep_points;

@@ -46,7 +46,10 @@ ag_act_note_gone(struct ag_core *core)
 
 	if (!ag_is_due(core, core->write_at)) return false;
 	memory.running[0] = '\0';
-	if (!fm_is_empty(core->memory.running) && !ag_remember(core, &memory)) return false;
+	ag_hooks_at_gone(core, &memory);
+	if ((!fm_is_empty(core->memory.running) || memory.hooks_due != core->memory.hooks_due) &&
+	    !ag_remember(core, &memory))
+		return false;
 	core->stopping = core->killed = false;
 	core->crashes = 0;
 	core->crash_text[0] = '\0';
@@ -115,6 +118,7 @@ ag_act_start(struct ag_core *core)
 	if (memory.start_serial < memory.ask.start_serial)
 		memory.start_serial = memory.ask.start_serial;
 	memory.starts++;
+	ag_hooks_at_start(core, &memory);
 	ag_forget_answers(core);
 	if (!ag_remember(core, &memory)) {
 		core->verdict = AG_VERDICT_WAIT;
@@ -130,6 +134,54 @@ ag_act_start(struct ag_core *core)
 	memset(&core->activity, 0, sizeof(core->activity));
 	core->env.spawn(core->env.ctx, core->memory.running, mode);
 	return true;
+}
+
+/* ---- hooks: the job begins when the table has been read ---- */
+
+static bool
+want_hook(struct ag_core *core, enum ag_hook hook)
+{
+	core->hook = hook;
+	return false;
+}
+
+bool
+ag_act_hook_before_stop(struct ag_core *core)
+{
+	return want_hook(core, AG_HOOK_BEFORE_STOP);
+}
+
+bool
+ag_act_hook_after_stop(struct ag_core *core)
+{
+	return want_hook(core, AG_HOOK_AFTER_STOP);
+}
+
+bool
+ag_act_hook_before_start(struct ag_core *core)
+{
+	return want_hook(core, AG_HOOK_BEFORE_START);
+}
+
+bool
+ag_act_hook_after_start(struct ag_core *core)
+{
+	(void)want_hook(core, AG_HOOK_AFTER_START);
+	return ag_act_probe(core);
+}
+
+bool
+ag_act_hook_before_ready(struct ag_core *core)
+{
+	(void)want_hook(core, AG_HOOK_BEFORE_READY);
+	return ag_act_probe(core);
+}
+
+bool
+ag_act_ready(struct ag_core *core)
+{
+	if (ag_hook_is_due(core, AG_HOOK_AFTER_READY)) (void)want_hook(core, AG_HOOK_AFTER_READY);
+	return ag_act_probe(core);
 }
 
 /* ---- answers of looks, which decide about rows above ---- */

@@ -5,7 +5,7 @@
 
 #include "agent/core/supervise.h"
 
-#define AG_JOBS (AG_JOB_SWEEP + 1)
+#define AG_JOBS (AG_JOB_HOOK + 1)
 #define AG_SILENCES 3 /* probes unanswered, and a ready application is not called so any more */
 
 /* What the last look said about a start. */
@@ -79,6 +79,15 @@ struct ag_core {
 	char job_text[FM_TEXT_SIZE];
 	struct ag_job_state jobs[AG_JOBS];
 	char swept[FM_TEXT_SIZE];
+
+	/* The operator's commands; hooks.c. */
+	enum ag_hook hook;	   /* that the row which holds wants */
+	enum ag_hook hook_next;	   /* that may begin */
+	enum ag_hook hook_running; /* of the job under way */
+	unsigned hooks_done;
+	struct fm_mono hook_began;
+	struct ag_job_state hooks[AG_HOOK_COUNT];
+	struct fm_hook_told hooks_told[FM_HOOKS_TOLD]; /* the newest last; serial 0: none */
 	char scratch[FM_TEXT_SIZE];
 };
 
@@ -108,6 +117,12 @@ bool ag_act_probe(struct ag_core *core);
 bool ag_act_compare(struct ag_core *core); /* look, probe and watch */
 bool ag_act_follow(struct ag_core *core);  /* probe and watch */
 bool ag_act_start(struct ag_core *core);
+bool ag_act_hook_before_stop(struct ag_core *core);
+bool ag_act_hook_after_stop(struct ag_core *core);
+bool ag_act_hook_before_start(struct ag_core *core);
+bool ag_act_hook_after_start(struct ag_core *core);
+bool ag_act_hook_before_ready(struct ag_core *core);
+bool ag_act_ready(struct ag_core *core); /* probe; and the hook that follows */
 /* What core->look says about a start, or about being ready. */
 void ag_judge_look(struct ag_core *core);
 
@@ -125,6 +140,8 @@ void ag_note_crash(struct ag_core *core, const char *text);
 bool ag_is_untold(struct ag_core *core);
 /* The process that was started is the one the ask wants: its release, and of this try. */
 bool ag_is_wanted_process(const struct ag_core *core);
+/* It is there, and is not to be; or is another than the one asked for. */
+bool ag_must_stop(const struct ag_core *core);
 /* The release that is to run: the one asked for, else the one linked. */
 const char *ag_wanted(const struct ag_core *core);
 bool ag_is_present(const struct ag_core *core, const char *release);
@@ -141,6 +158,24 @@ bool ag_job_has_failed(const struct ag_core *core, enum ag_job job);
 void ag_jobs_end(struct ag_core *core, bool ok, const char *text, uint64_t bytes);
 /* What the disk is busy with, or why it cannot be; "" when idle. */
 const char *ag_jobs_detail(struct ag_core *core);
+
+/* hooks.c */
+bool ag_hook_is_due(const struct ag_core *core, enum ag_hook hook);
+/* It is due, was run under the present ask, and failed; what was to follow does not. */
+bool ag_hook_has_failed(struct ag_core *core, enum ag_hook hook);
+/* Why the application is not stopped, started or ready; "". */
+const char *ag_hook_failure(struct ag_core *core);
+/* Why a release is not fetched; "". */
+const char *ag_hook_fetch_failure(struct ag_core *core);
+/* The one to run now, or AG_HOOK_NONE. */
+enum ag_hook ag_hook_next(struct ag_core *core);
+const char *ag_hook_release(const struct ag_core *core, enum ag_hook hook);
+bool ag_hook_is_wanted(struct ag_core *core);
+void ag_hook_end(struct ag_core *core, bool ok, const char *text);
+/* What else changes makes them due or not; written with it. */
+void ag_hooks_at_ask(struct ag_core *core, struct ag_memory *memory, bool is_other);
+void ag_hooks_at_start(struct ag_core *core, struct ag_memory *memory);
+void ag_hooks_at_gone(struct ag_core *core, struct ag_memory *memory);
 
 /* report.c: composes the report, and hands it over when it changed. */
 void ag_report_publish(struct ag_core *core, const struct ag_rule *rule);

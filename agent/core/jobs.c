@@ -47,6 +47,7 @@ needs_fetch(const struct ag_core *core)
 {
 	const struct ag_memory *m = &core->memory;
 
+	if (ag_hook_is_due(core, AG_HOOK_BEFORE_FETCH)) return false;
 	return m->has_ask && !fm_is_empty(m->ask.fetch) && !ag_is_present(core, m->ask.fetch);
 }
 
@@ -58,6 +59,12 @@ needs_sweep(const struct ag_core *core)
 	return m->has_ask && m->ask.keep_count > 0 && m->swept_seq != m->ask.voice.seq;
 }
 
+static bool
+needs_hook(const struct ag_core *core)
+{
+	return core->hook_next != AG_HOOK_NONE;
+}
+
 /* clang-format off */
 static const struct {
 	enum ag_job job;
@@ -67,6 +74,7 @@ static const struct {
 	bool stops;    /* may be stopped half way when it is no longer wanted */
 	const char *says, *fails;
 } ag_job_rules[] = {
+{ AG_JOB_HOOK,     needs_hook,     false, true,  true,  "hook", "" },
 { AG_JOB_SNAPSHOT, needs_snapshot, true,  true,  true,  "takes a snapshot of the storage", "" },
 { AG_JOB_RESTORE,  needs_restore,  true,  true,  false, "restores the storage", "" },
 { AG_JOB_LINK,     needs_link,     true,  false, false, "switches the release", "cannot switch" },
@@ -90,6 +98,7 @@ what_of(enum ag_job job, const struct fm_agent_ask *ask)
 	case AG_JOB_RESTORE:
 		return ask->restore;
 	case AG_JOB_SWEEP:
+	case AG_JOB_HOOK:
 		return "";
 	}
 	return "";
@@ -142,6 +151,12 @@ begin(struct ag_core *core, enum ag_job job)
 	core->job_ask = *ask;
 	FM_COPY(core->job_what, what_of(job, ask));
 	core->job_text[0] = '\0';
+	if (job == AG_JOB_HOOK) {
+		core->hook_running = core->hook_next;
+		core->hook_began = core->now;
+		FM_COPY(core->job_what, ag_hook_name(core->hook_running));
+		FM_COPY(core->job_ask.release, ag_hook_release(core, core->hook_running));
+	}
 	if (ag_job_rules[rule_of(job)].once) core->jobs[job].failure[0] = '\0';
 	core->env.job(core->env.ctx, job, core->job_what, &core->job_ask);
 }
@@ -152,9 +167,24 @@ stop_unwanted(struct ag_core *core)
 	size_t i = rule_of(core->job);
 
 	if (core->job_stopped || !ag_job_rules[i].stops) return;
-	if (fm_is_equal(core->job_what, what_of(core->job, &core->memory.ask))) return;
+	if (core->job == AG_JOB_HOOK && ag_hook_is_wanted(core)) return;
+	if (core->job != AG_JOB_HOOK &&
+	    fm_is_equal(core->job_what, what_of(core->job, &core->memory.ask)))
+		return;
 	core->job_stopped = true;
 	core->env.job_stop(core->env.ctx);
+}
+
+/* What follows a fetch is due before the fetch begins: its end may be seen by nobody. */
+static bool
+announce_fetch(struct ag_core *core)
+{
+	uint64_t bit = core->limits.hooks & AG_HOOK_BIT(AG_HOOK_AFTER_FETCH);
+	struct ag_memory memory = core->memory;
+
+	if ((memory.hooks_due & bit) == bit) return true;
+	memory.hooks_due |= bit;
+	return ag_is_due(core, core->write_at) && ag_remember(core, &memory);
 }
 
 void
@@ -165,8 +195,10 @@ ag_jobs_step(struct ag_core *core)
 		stop_unwanted(core);
 		return;
 	}
+	core->hook_next = ag_hook_next(core);
 	for (size_t i = 0; i < JOB_RULES; i++) {
 		if (!may_begin(core, i)) continue;
+		if (ag_job_rules[i].job == AG_JOB_FETCH && !announce_fetch(core)) return;
 		begin(core, ag_job_rules[i].job);
 		return;
 	}
@@ -204,6 +236,8 @@ note_done(struct ag_core *core, const char *text, uint64_t bytes)
 		FM_COPY(core->swept, text);
 		memory.swept_seq = core->job_ask.voice.seq;
 		break;
+	case AG_JOB_HOOK:
+		return true;
 	}
 	return ag_remember(core, &memory);
 }
@@ -214,6 +248,11 @@ ag_jobs_end(struct ag_core *core, bool ok, const char *text, uint64_t bytes)
 	struct ag_job_state *state = &core->jobs[core->job];
 
 	core->job_running = false;
+	if (core->job == AG_JOB_HOOK) {
+		ag_hook_end(core, ok, text);
+		return;
+	}
+	if (core->job == AG_JOB_FETCH) core->hooks_done &= ~AG_HOOK_BIT(AG_HOOK_BEFORE_FETCH);
 	if (ok) {
 		ok = note_done(core, text, bytes);
 		text = "the agent's state cannot be written";

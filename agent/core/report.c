@@ -25,14 +25,19 @@ say_application(struct ag_core *core, const struct ag_rule *rule, struct fm_agen
 }
 
 static void
-say_jobs(const struct ag_core *core, struct fm_agent_report *report)
+say_jobs(struct ag_core *core, struct fm_agent_report *report)
 {
 	const struct ag_memory *m = &core->memory;
 
-	if (m->has_ask && !fm_is_empty(m->ask.fetch) && ag_is_present(core, m->ask.fetch))
+	const char *failure = ag_hook_fetch_failure(core);
+
+	if (m->has_ask && !fm_is_empty(m->ask.fetch) && ag_is_present(core, m->ask.fetch) &&
+	    !ag_hook_is_due(core, AG_HOOK_AFTER_FETCH))
 		FM_COPY(report->fetched, m->ask.fetch);
 	if (ag_job_has_failed(core, AG_JOB_FETCH))
 		FM_COPY(report->fetch_failure, core->jobs[AG_JOB_FETCH].failure);
+	else if (!fm_is_empty(failure))
+		FM_COPY(report->fetch_failure, failure);
 	FM_COPY(report->snapshot, m->snapshot);
 	report->snapshot_bytes = m->snapshot_bytes;
 	if (ag_job_has_failed(core, AG_JOB_SNAPSHOT))
@@ -96,6 +101,8 @@ ag_report_publish(struct ag_core *core, const struct ag_rule *rule)
 	/* Written, and nothing else: this is the voice that would be obeyed after a crash, too. */
 	if (core->memory.has_ask) report.voice = core->memory.ask.voice;
 	say_application(core, rule, &report);
+	FM_COPY(report.hook_failure, ag_hook_failure(core));
+	memcpy(report.hooks, core->hooks_told, sizeof(report.hooks));
 	say_jobs(core, &report);
 	say_facts(core, &report);
 	if (memcmp(&report, &core->report, sizeof(report)) == 0) return;

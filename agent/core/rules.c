@@ -27,8 +27,8 @@ is_spent_try(const struct ag_core *core)
 	return core->health_known && core->health != AG_HEALTH_OK && core->health != AG_HEALTH_SICK;
 }
 
-static bool
-must_stop(const struct ag_core *core)
+bool
+ag_must_stop(const struct ag_core *core)
 {
 	const struct ag_memory *m = &core->memory;
 
@@ -36,6 +36,12 @@ must_stop(const struct ag_core *core)
 	if (goal(core) != FM_APP_GOAL_RUNNING || ag_is_wanted_process(core)) return false;
 	if (fm_is_empty(m->running) || !fm_is_equal(m->running, ag_wanted(core))) return true;
 	return is_spent_try(core);
+}
+
+static bool
+is_about_to_stop(const struct ag_core *core)
+{
+	return core->alive > 0 && !core->stopping && ag_must_stop(core);
 }
 
 /* It was started for this ask, and is no more. */
@@ -56,7 +62,7 @@ when_blind(struct ag_core *core)
 static bool
 when_start_unwanted(struct ag_core *core)
 {
-	return core->spawning && must_stop(core);
+	return core->spawning && ag_must_stop(core);
 }
 
 static bool
@@ -82,7 +88,7 @@ when_kill(struct ag_core *core)
 static bool
 when_term(struct ag_core *core)
 {
-	return core->alive > 0 && !core->stopping && must_stop(core);
+	return is_about_to_stop(core);
 }
 
 static bool
@@ -156,7 +162,8 @@ when_absent(struct ag_core *core)
 static bool
 when_fetch_failed(struct ag_core *core)
 {
-	return when_absent(core) && ag_job_has_failed(core, AG_JOB_FETCH);
+	return when_absent(core) &&
+	       (ag_job_has_failed(core, AG_JOB_FETCH) || !fm_is_empty(ag_hook_fetch_failure(core)));
 }
 
 static bool
@@ -253,7 +260,75 @@ when_always(struct ag_core *core)
 	return true;
 }
 
+/* ---- when: the operator's commands; that it failed comes before that it is due ---- */
+
+static bool
+when_before_stop_failed(struct ag_core *core)
+{
+	return is_about_to_stop(core) && ag_hook_has_failed(core, AG_HOOK_BEFORE_STOP);
+}
+
+static bool
+when_before_stop(struct ag_core *core)
+{
+	return is_about_to_stop(core) && ag_hook_is_due(core, AG_HOOK_BEFORE_STOP);
+}
+
+static bool
+when_after_stop_failed(struct ag_core *core)
+{
+	return core->alive == 0 && ag_hook_has_failed(core, AG_HOOK_AFTER_STOP);
+}
+
+static bool
+when_after_stop(struct ag_core *core)
+{
+	return core->alive == 0 && ag_hook_is_due(core, AG_HOOK_AFTER_STOP);
+}
+
+static bool
+when_before_start_failed(struct ag_core *core)
+{
+	return core->alive == 0 && ag_hook_has_failed(core, AG_HOOK_BEFORE_START);
+}
+
+static bool
+when_before_start(struct ag_core *core)
+{
+	return core->alive == 0 && ag_hook_is_due(core, AG_HOOK_BEFORE_START);
+}
+
+static bool
+when_after_start_failed(struct ag_core *core)
+{
+	return ag_hook_has_failed(core, AG_HOOK_AFTER_START);
+}
+
+static bool
+when_after_start(struct ag_core *core)
+{
+	return ag_hook_is_due(core, AG_HOOK_AFTER_START);
+}
+
+static bool
+when_before_ready_failed(struct ag_core *core)
+{
+	return core->ready && ag_hook_has_failed(core, AG_HOOK_BEFORE_READY);
+}
+
+static bool
+when_before_ready(struct ag_core *core)
+{
+	return core->ready && ag_hook_is_due(core, AG_HOOK_BEFORE_READY);
+}
+
 /* ---- more ---- */
+
+static const char *
+more_hook(struct ag_core *core)
+{
+	return ag_hook_failure(core);
+}
 
 static const char *
 more_unseen(struct ag_core *core)
@@ -301,7 +376,9 @@ more_storage(struct ag_core *core)
 static const char *
 more_fetch(struct ag_core *core)
 {
-	return core->jobs[AG_JOB_FETCH].failure;
+	const char *failure = ag_hook_fetch_failure(core);
+
+	return fm_is_empty(failure) ? core->jobs[AG_JOB_FETCH].failure : failure;
 }
 
 static const char *
@@ -349,10 +426,14 @@ ROW(start_unwanted, STOPPING, NULL,           "waits for the start under way, to
 ROW(spawning,       STARTING, NULL,           "starts the process", NULL),
 ROW(unkillable,     FAILED,   DOES(kill_again), "cannot be killed", more_count),
 ROW(kill,           STOPPING, DOES(kill),     "kills what is left", more_count),
+ROW(before_stop_failed, FAILED, NULL,         "not stopped, an operator's command failed", more_hook),
+ROW(before_stop,    STOPPING, DOES(hook_before_stop), "waits for the operator's command", NULL),
 ROW(term,           STOPPING, DOES(term),     "asks the application to end", more_count),
 ROW(ending,         STOPPING, NULL,           "waits for the application to end", more_count),
 ROW(gone,           STOPPING, DOES(note_gone), "writes down that the application ended", NULL),
 ROW(foreign,        FAILED,   NULL,           "not proved stopped, end this by hand", more_strange),
+ROW(after_stop_failed, FAILED, NULL,          "stopped, but an operator's command failed", more_hook),
+ROW(after_stop,     STOPPING, DOES(hook_after_stop), "waits for the operator's command", NULL),
 ROW(stopped,        STOPPED,  NULL,           "no process is left", more_stopped),
 ROW(occupied,       REFUSED,  NULL,           "not started, end this by hand", more_strange),
 ROW(crashed_in_run, FAILED,   NULL,           "the application is gone", more_crash),
@@ -364,14 +445,20 @@ ROW(fetch_failed,   FAILED,   NULL,           "not started, the release is not h
 ROW(being_fetched,  STARTING, NULL,           "waits for the release to be fetched", more_wanted),
 ROW(absent,         REFUSED,  NULL,           "the release is not on this node", more_wanted),
 ROW(disk_first,     STARTING, NULL,           "prepares the disk before the start", NULL),
+ROW(before_start_failed, FAILED, NULL,        "not started, an operator's command failed", more_hook),
+ROW(before_start,   STARTING, DOES(hook_before_start), "waits for the operator's command", NULL),
 ROW(may_start,      STARTING, DOES(start),    "starts the process", NULL),
 ROW(refused,        REFUSED,  DOES(look),     "not started", more_look),
 ROW(no_look,        STARTING, DOES(look),     "waiting for the database", more_look),
 ROW(none_alive,     STARTING, DOES(look),     "asks the database for its version", NULL),
 ROW(nameless,       FAILED,   NULL,           "runs, and this agent did not start it", more_count),
+ROW(after_start_failed, FAILED, DOES(probe),  "started, but an operator's command failed", more_hook),
+ROW(after_start,    STARTING, DOES(hook_after_start), "waits for the operator's command", NULL),
 ROW(unheard,        STARTING, DOES(probe),    "asks the application how it is", NULL),
 ROW(said_failed,    FAILED,   DOES(probe),    "the application says that it failed", more_health),
-ROW(ready,          READY,    DOES(probe),    "ready", NULL),
+ROW(before_ready_failed, FAILED, DOES(probe), "well, but an operator's command failed", more_hook),
+ROW(before_ready,   STARTING, DOES(hook_before_ready), "waits for the operator's command", NULL),
+ROW(ready,          READY,    DOES(ready),    "ready", NULL),
 ROW(sick,           STARTING, DOES(probe),    "waiting, its database is away", more_health),
 ROW(stuck,          STUCK,    DOES(compare),  "no progress", more_stuck),
 ROW(well,           STARTING, DOES(compare),  "compares the database", more_look),

@@ -123,6 +123,7 @@ step(struct ag_core *core)
 	do {
 		core->again = false;
 		core->wake = fm_mono_after(core->now, SLEEP_MAX_MS);
+		core->hook = AG_HOOK_NONE;
 		rule = ag_rule_find(core);
 		if (rule->act && rule->act(core)) core->again = true;
 		if (!core->again) ag_jobs_step(core);
@@ -201,13 +202,15 @@ ag_on_ask(struct ag_core *core, const struct fm_agent_ask *ask, struct fm_mono n
 	is_other = !memory.has_ask || is_another_wish(ask, &memory.ask);
 	memory.ask = *ask;
 	memory.has_ask = true;
+	ag_hooks_at_ask(core, &memory, is_other);
 	if (!ag_remember(core, &memory)) {
 		step(core);
 		return false;
 	}
 	core->told = true;
 	if (is_other) {
-		core->again_asked = core->ready && ask->app == FM_APP_GOAL_RUNNING;
+		core->again_asked = core->ready && core->report.app == FM_APP_READY &&
+				    ask->app == FM_APP_GOAL_RUNNING;
 		ag_forget_answers(core);
 	}
 	step(core);

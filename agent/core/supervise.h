@@ -27,6 +27,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/core/hooks.h"
 #include "base/mono.h"
 #include "wire/ask.h"
 
@@ -41,6 +42,8 @@ struct ag_limits {
 	int64_t retry_ms; /* between tries of an act that failed by itself; default 1 s */
 	/* From the core's birth: a start waits so long for a word of the coordinator; 0: until it comes. */
 	int64_t start_wait_ms;
+	unsigned hooks;	      /* bits of those that an operator has set */
+	unsigned hooks_go_on; /* of those whose failure is a warning only */
 };
 
 /* What must survive a crash of the agent. Written whole, atomically, before it is acted upon. */
@@ -54,6 +57,8 @@ struct ag_memory {
 	uint64_t snapshot_bytes;
 	char running[FM_VERSION_SIZE]; /* release that was started; empty when stopped */
 	uint64_t start_serial;	       /* of the last start that was tried */
+	uint64_t hooks_due;   /* bits: what they follow has happened, and they have not ended */
+	uint64_t hook_serial; /* of the last one that ended */
 };
 
 /* What a probe of the application's own URLs said. */
@@ -82,7 +87,14 @@ struct ag_activity {
 	uint64_t id, age_ms;			   /* another statement has another id */
 };
 
-enum ag_job { AG_JOB_LINK, AG_JOB_FETCH, AG_JOB_SNAPSHOT, AG_JOB_RESTORE, AG_JOB_SWEEP };
+enum ag_job {
+	AG_JOB_LINK,
+	AG_JOB_FETCH,
+	AG_JOB_SNAPSHOT,
+	AG_JOB_RESTORE,
+	AG_JOB_SWEEP,
+	AG_JOB_HOOK,
+};
 enum ag_signal { AG_TERM, AG_KILL };
 
 struct ag_env {
@@ -100,7 +112,7 @@ struct ag_env {
 	/* Answer: ag_on_look(). */
 	void (*look)(void *ctx);
 	/* LINK, FETCH: what is a release. SNAPSHOT, RESTORE: what is a restore point. SWEEP: keep list of
-	 * the ask, what is "". Answers: ag_on_job_progress() any number of times, ag_on_job() once. */
+	 * the ask, what is "". HOOK: what is its name, the ask's release the one that it is about. Answers: ag_on_job_progress() any number of times, ag_on_job() once. */
 	void (*job)(void *ctx, enum ag_job job, const char *what, const struct fm_agent_ask *ask);
 	/* Stops a job under way (a fetch no longer wanted); ag_on_job() follows with ok false. */
 	void (*job_stop)(void *ctx);

@@ -2,7 +2,7 @@
  * room on the disk. By a child, because a storage that hangs hangs whoever looks at it. Rows on
  * standard output, as agent/world/facts.c reads them:
  *   env NAME DIGEST   plugin NAME VERSION   storage ID INODE ON   disk FREE SIZE
- *   worker MODE       fault TEXT */
+ *   worker MODE       fault TEXT                  hook 1|0 TEXT */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +17,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "agent/work/hook.h"
 #include "agent/work/work.h"
 #include "agent/world/disk.h"
 #include "agent/world/dotenv.h"
@@ -59,6 +60,21 @@ digest_of(const char *salt, const char *value, char dst[2 * DIGEST_BYTES + 1])
 	return true;
 }
 
+/* "!", "*", "-", or names parted by commas. */
+static void
+tell_worker(const char *mode)
+{
+	for (const char *at = mode; *at; at++)
+		if ((unsigned char)*at < 0x20 || (unsigned char)*at >= 0x7f) {
+			fault("WORKER_MODE is not in plain letters");
+			return;
+		}
+	if (strlen(mode) >= FM_NAME_SIZE)
+		fault("WORKER_MODE is longer than %d bytes", FM_NAME_SIZE - 1);
+	else if (mode[0])
+		(void)printf("worker %s\n", mode);
+}
+
 static void
 tell_settings(const struct ag_settings *s, const char *salt)
 {
@@ -75,8 +91,7 @@ tell_settings(const struct ag_settings *s, const char *salt)
 		if (!digest_of(salt, env.values[i], digest)) continue;
 		(void)printf("env %s %s\n", env.keys[i], digest);
 	}
-	if (fm_is_name(ag_dotenv_get(&env, "WORKER_MODE"), FM_NAME_SIZE))
-		(void)printf("worker %s\n", ag_dotenv_get(&env, "WORKER_MODE"));
+	tell_worker(ag_dotenv_get(&env, "WORKER_MODE"));
 }
 
 /* ---- plugins ---- */
@@ -224,6 +239,20 @@ tell_disk(const struct ag_settings *s)
 			     (uint64_t)vfs.f_blocks * vfs.f_frsize);
 }
 
+/* Which of the operator's commands cannot be run; 1: and that would fail its step. */
+static void
+tell_hooks(const struct ag_settings *s)
+{
+	for (int i = AG_HOOK_NONE + 1; i < AG_HOOK_COUNT; i++) {
+		bool goes_on = i == AG_HOOK_AFTER_READY ||
+			       (s->hooks_go_on_bits & AG_HOOK_BIT(i)) != 0;
+		struct fm_err err;
+
+		if (!s->hooks[i][0] || ag_hook_check(s, (enum ag_hook)i, &err) == 0) continue;
+		(void)printf("hook %d %s: %s\n", !goes_on, ag_hook_name((enum ag_hook)i), err.text);
+	}
+}
+
 /* The salt comes on standard input: arguments can be read by everybody. */
 int
 ag_work_facts(const struct ag_settings *s, struct ag_done *ret, struct fm_err *err)
@@ -236,6 +265,8 @@ ag_work_facts(const struct ag_settings *s, struct ag_done *ret, struct fm_err *e
 	tell_settings(s, salt);
 	tell_disk(s);
 	tell_plugins(s);
+	(void)fflush(stdout);
+	tell_hooks(s);
 	(void)fflush(stdout);
 	/* Last: it may hang, and then the rest is known. */
 	tell_storage(s);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "agent/runtimes/runtime.h"
+#include "agent/work/hook.h"
 #include "base/text.h"
 
 #define LOCK_TRIES 100
@@ -43,13 +44,13 @@ holder_of(int fd)
 /* The agent that ordered it is gone, and its child too; what the child had started may live. All of
  * it holds the lock, so while the lock is held its group's number is nobody else's. */
 static int
-lock(const struct ag_settings *s, struct fm_err *err)
+lock(const struct ag_settings *s, const char *name, struct fm_err *err)
 {
 	const struct timespec pause = { 0, LOCK_PAUSE_MS * 1000000L };
 	char path[AG_PATH_SIZE + 16], text[32];
 	int fd;
 
-	(void)FM_FORMAT(path, "%s/work.lock", s->state_dir);
+	(void)FM_FORMAT(path, "%s/%s", s->state_dir, name);
 	/* Not closed at exec: everybody we start holds it. */
 	fd = open(path, O_RDWR | O_CREAT, 0600);
 	if (fd < 0) return fm_fail(err, FM_ERR_IO, errno, "open %s", path);
@@ -116,16 +117,32 @@ run_facts(const struct ag_settings *s, int argc, char **argv, struct ag_done *re
 	return ag_work_facts(s, ret, err);
 }
 
+/* Beside other work: its own lock ends what an earlier agent's hook left in its group. What a hook has
+ * put elsewhere may go on, and holds up nobody. */
+static int
+run_hook(const struct ag_settings *s, int argc, char **argv, struct ag_done *ret,
+	 struct fm_err *err)
+{
+	enum ag_hook hook = ag_hook_find(argv[0]);
+
+	(void)argc;
+	if (hook == AG_HOOK_NONE)
+		return fm_fail(err, FM_ERR_CONFIG, 0, "there is no hook %s", argv[0]);
+	if (lock(s, "hook.lock", err) < 0) ag_work_say("%s", err->text);
+	return ag_hook_run(s, hook, argv[1], argv[2], ret, err);
+}
+
 static const struct {
 	const char *kind;
-	int min;    /* arguments */
-	bool looks; /* and changes nothing: beside other work */
+	int min;     /* arguments */
+	bool beside; /* other work: it changes nothing, or has a lock of its own */
 	int (*run)(const struct ag_settings *s, int argc, char **argv, struct ag_done *ret,
 		   struct fm_err *err);
 } kinds[] = {
 	{ "fetch", 1, false, run_fetch },	{ "link", 1, false, run_link },
 	{ "snapshot", 1, false, run_snapshot }, { "restore", 2, false, run_restore },
 	{ "sweep", 2, false, run_sweep },	{ "facts", 0, true, run_facts },
+	{ "hook", 3, true, run_hook },
 };
 
 static int
@@ -141,7 +158,7 @@ run(const struct ag_settings *s, int argc, char **argv, struct ag_done *ret, str
 		for (int k = 1; k < argc; k++)
 			if (argv[k][0] && !fm_is_name(argv[k], FM_NAME_SIZE))
 				return fm_fail(err, FM_ERR_CONFIG, 0, "\"%s\" is no name", argv[k]);
-		if (!kinds[i].looks && lock(s, err) < 0) return -1;
+		if (!kinds[i].beside && lock(s, "work.lock", err) < 0) return -1;
 		return kinds[i].run(s, argc - 1, argv + 1, ret, err);
 	}
 	return fm_fail(err, FM_ERR_CONFIG, 0, "no such work");
@@ -154,8 +171,10 @@ ag_work_main(struct ag_settings *s, int argc, char **argv)
 	struct ag_done done = { .bytes = 0 };
 	struct fm_err err;
 
-	if ((!runtime->prepare || runtime->prepare(s, &err) == 0) &&
-	    run(s, argc, argv, &done, &err) == 0) {
+	/* An operator's command wants nothing of the runtime: it may be what brings it there. */
+	bool is_plain = !runtime->prepare || (argc > 0 && strcmp(argv[0], "hook") == 0);
+
+	if ((is_plain || runtime->prepare(s, &err) == 0) && run(s, argc, argv, &done, &err) == 0) {
 		(void)printf("done %llu %s\n", (unsigned long long)done.bytes, done.text);
 		return fflush(stdout) == 0 ? 0 : 1;
 	}

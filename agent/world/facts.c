@@ -80,6 +80,15 @@ join(struct rows *rows, char *dst, size_t size, const char *what, char *fault)
 	}
 }
 
+/* "1 before_stop: why" or "0 ..." */
+static void
+add_hook(struct fm_node_facts *facts, const char *row)
+{
+	if (row[0] == '1') facts->hooks_break = true;
+	if (row[0] && row[1] == ' ')
+		(void)FM_APPEND(facts->hooks, "%s%s", facts->hooks[0] ? "; " : "", row + 2);
+}
+
 static void
 on_line(void *arg, struct fm_child *child, const char *line)
 {
@@ -93,6 +102,8 @@ on_line(void *arg, struct fm_child *child, const char *line)
 		add_row(&f->plugins, line + 7);
 	else if (strncmp(line, "worker ", 7) == 0)
 		(void)FM_COPY(f->fresh.worker_mode, line + 7);
+	else if (strncmp(line, "hook ", 5) == 0)
+		add_hook(&f->fresh, line + 5);
 	else if (strncmp(line, "fault ", 6) == 0)
 		(void)FM_APPEND(f->fresh.fault, "%s%s", f->fresh.fault[0] ? "; " : "", line + 6);
 	else if (sscanf(line, "storage %63s %" SCNu64 " %n", f->fresh.storage,
@@ -113,7 +124,8 @@ is_news(const struct ag_facts *f)
 	if (!a->known || strcmp(a->salt, b->salt) != 0 ||
 	    strcmp(a->environment, b->environment) != 0 || strcmp(a->plugins, b->plugins) != 0 ||
 	    strcmp(a->storage, b->storage) != 0 || a->storage_inode != b->storage_inode ||
-	    strcmp(a->worker_mode, b->worker_mode) != 0 || strcmp(a->fault, b->fault) != 0)
+	    strcmp(a->worker_mode, b->worker_mode) != 0 || strcmp(a->fault, b->fault) != 0 ||
+	    strcmp(a->hooks, b->hooks) != 0 || a->hooks_break != b->hooks_break)
 		return true;
 	return a->disk_free / (step ? step : 1) != b->disk_free / (step ? step : 1);
 }

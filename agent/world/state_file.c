@@ -45,8 +45,11 @@ static const struct field {
 	AT("snapshot_bytes", NUMBER, snapshot_bytes),
 	AT("running", TEXT, running),
 	AT("start_serial", NUMBER, start_serial),
+	AT("hooks_due", NUMBER, hooks_due),
+	AT("hook_serial", NUMBER, hook_serial),
 #undef AT
 };
+#define LATER 2 /* fields that a file of an earlier agent has not */
 #define FIELDS (sizeof(fields) / sizeof(*fields))
 
 /* CRC-32 as in IEEE 802.3, bit by bit: the file is small. */
@@ -189,6 +192,7 @@ from_text(struct ag_memory *memory, char *text, struct fm_err *err)
 		if (!read_row(memory, row, &seen))
 			return fm_fail(err, FM_ERR_IO, 0, "row \"%s\" is not understood", row);
 	}
+	seen |= ((1u << LATER) - 1) << (FIELDS - LATER);
 	if (seen != (1u << FIELDS) - 1) return fm_fail(err, FM_ERR_IO, 0, "rows are missing");
 	return 0;
 }

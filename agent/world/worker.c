@@ -41,6 +41,8 @@ job_name(enum ag_job job)
 		return "restore";
 	case AG_JOB_SWEEP:
 		return "sweep";
+	case AG_JOB_HOOK:
+		return "hook";
 	}
 	return "?";
 }
@@ -153,6 +155,16 @@ begin_sweep(struct ag_worker *worker, const struct fm_agent_ask *ask, const char
 	start_child(worker, args, count, worker->settings->storage_ms);
 }
 
+static void
+begin_hook(struct ag_worker *worker, const char *what, const struct fm_agent_ask *ask)
+{
+	char run[24];
+	const char *args[4] = { "hook", what, ask->release, run };
+
+	(void)FM_FORMAT(run, "%" PRIu64, ask->run);
+	start_child(worker, args, 4, worker->settings->hook_ms);
+}
+
 struct ag_worker *
 ag_worker_new(struct event_base *base, const struct ag_settings *settings,
 	      const struct ag_worker_calls *calls, void *arg)
@@ -207,6 +219,9 @@ ag_worker_begin(struct ag_worker *worker, enum ag_job job, const char *what,
 		break;
 	case AG_JOB_SWEEP:
 		begin_sweep(worker, ask, running);
+		break;
+	case AG_JOB_HOOK:
+		begin_hook(worker, what, ask);
 		break;
 	}
 }

@@ -85,6 +85,10 @@ co_render_plan(FILE *out, const struct co_look *look, const Fermata__Plan *plan)
 		fputs("\nif it has to be taken back:\n\n", out);
 		plan_steps(out, look, plan->recovery, plan->n_recovery);
 	}
+	if (*plan->workers)
+		fprintf(out,
+			"\nworker nodes, started behind the first and not behind the gates: %s\n",
+			plan->workers);
 	if (plan->expected_downtime_ms > 0) {
 		fprintf(out, "\nclosed for visitors for about %s, as before\n",
 			co_took(downtime, sizeof(downtime), plan->expected_downtime_ms));

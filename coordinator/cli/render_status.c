@@ -29,8 +29,9 @@ co_node_says(char *dst, size_t size, const Fermata__NodeStatus *node)
 		if (*node->says) (void)fm_append(dst, size, "; %s", node->says);
 		return dst;
 	}
-	(void)fm_copy(dst, size, node->says);
-	(void)fm_append(dst, size, "%s%s", *dst ? ": " : "",
+	(void)fm_format(dst, size, "%s%s%s", node->worker ? "worker, takes no requests" : "",
+			node->worker && *node->says ? "; " : "", node->says);
+	(void)fm_append(dst, size, "%s%s", *dst ? (*node->says ? ": " : "; ") : "",
 			*node->failure ? node->failure : node->detail);
 	/* While there is nothing more important to be said. */
 	if (strcmp(node->app, "ready") == 0 && node->memory_bytes)
@@ -95,6 +96,8 @@ nodes(FILE *out, const struct co_look *look, const Fermata__ClusterStatus *statu
 		FM_FORMAT(requests, "%" PRIu32, n->in_flight);
 		FM_FORMAT(websockets, "%" PRIu32, n->websockets);
 		FM_FORMAT(idle, "%" PRIu32, n->idle);
+		if (n->worker) requests[0] = websockets[0] = idle[0] = '-';
+		if (n->worker) requests[1] = websockets[1] = idle[1] = '\0';
 		const char *cells[] = {
 			n->name,    co_node_state(n), n->release,
 			n->running, requests,	      websockets,

@@ -153,6 +153,34 @@ look_at_gates(struct co_daemon *daemon, struct findings *f)
 	}
 }
 
+static bool
+is_worker(const struct co_config *config, const char *name)
+{
+	for (unsigned i = 0; i < config->node_count; i++)
+		if (fm_is_equal(config->nodes[i], name)) return config->workers[i];
+	return false;
+}
+
+/* A worker that a gate sends visitors to is drained by nobody. */
+static void
+look_at_peers(struct co_daemon *daemon, struct findings *f)
+{
+	const struct co_fleet *fleet = co_core_fleet(daemon->core);
+	const struct co_config *config = &daemon->config;
+
+	for (unsigned i = 0; i < config->gate_count; i++) {
+		const struct fm_gate_report *report = &fleet->gates[i].report;
+
+		for (unsigned k = 0; k < report->node_count; k++) {
+			if (!is_worker(config, report->nodes[k].name)) continue;
+			find(f, "error", config->gates[i],
+			     "take it out of the upstream, then: nginx -s reload",
+			     "it sends visitors to %s, which is a worker node",
+			     report->nodes[k].name);
+		}
+	}
+}
+
 static void
 look_at_run(struct co_daemon *daemon, struct findings *f)
 {
@@ -186,7 +214,8 @@ bool
 co_view_doctor(struct co_daemon *daemon, struct co_client *client)
 {
 	static void (*const looks[])(struct co_daemon *, struct findings *) = {
-		look_at_nodes, look_at_drift, look_at_gates, look_at_run, look_at_way_back,
+		look_at_nodes, look_at_drift, look_at_gates,
+		look_at_peers, look_at_run,   look_at_way_back,
 	};
 	_cleanup_free_ struct findings *f = fm_new(struct findings, 1);
 	Fermata__Findings msg = FERMATA__FINDINGS__INIT;

@@ -127,7 +127,7 @@ co_view_plan(struct co_daemon *daemon, struct co_client *client, const struct co
 	static struct rows steps, recovery; /* large; one thread */
 	static char texts[REFUSALS_MOST][FM_TEXT_SIZE];
 	const struct co_procedure *procedure = co_procedure_find(order->procedure);
-	char *list[REFUSALS_MOST];
+	char *list[REFUSALS_MOST], workers[FM_TEXT_SIZE] = "";
 	Fermata__Plan msg = FERMATA__PLAN__INIT;
 
 	fill_rows(daemon, order, procedure->steps, &steps);
@@ -140,6 +140,10 @@ co_view_plan(struct co_daemon *daemon, struct co_client *client, const struct co
 	msg.n_recovery = recovery.count;
 	msg.refusals = list;
 	msg.n_refusals = refusals(daemon, order, texts, list);
+	for (unsigned i = 0; i < daemon->config.node_count; i++)
+		if (daemon->config.workers[i])
+			FM_APPEND(workers, "%s%s", workers[0] ? ", " : "", daemon->config.nodes[i]);
+	msg.workers = workers;
 	msg.expected_downtime_ms = expected_downtime(&steps);
 	co_answer(client, FERMATA__CONTROL_EVENT__WHAT_PLAN, &msg);
 }

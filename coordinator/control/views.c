@@ -287,6 +287,7 @@ fill_node(struct co_daemon *daemon, unsigned i, struct node_texts *texts, Fermat
 	msg->memory_bytes = node->report.memory_bytes;
 	msg->cpu_permille = node->report.cpu_permille;
 	msg->goal = TEXT(fm_app_goal_name(want->app));
+	msg->worker = daemon->config.workers[i];
 	msg->in_flight = traffic.in_flight;
 	msg->websockets = traffic.websockets;
 	msg->idle = traffic.idle;

@@ -215,6 +215,36 @@ look_at_faults(struct pair *p)
 		     "it cannot be compared whole: %s", p->b->facts.fault);
 }
 
+static void
+look_at_hooks(struct pair *p)
+{
+	const struct fm_node_facts *f = &p->b->facts;
+
+	if (!fm_is_empty(f->hooks))
+		find(p, f->hooks_break,
+		     "put it there or change [hooks] (on that node), then: fermata doctor",
+		     "a hook cannot be run: %s", f->hooks);
+}
+
+/* Declared is what the run goes by; what is so must be the same. */
+static void
+look_at_worker(struct pair *p)
+{
+	const char *mode = p->b->facts.worker_mode;
+	bool takes = co_takes_requests(mode);
+
+	if (takes && p->b->is_worker)
+		find(p, true, "WORKER_MODE=* in its env_file, or take it out of [cluster] workers",
+		     "it is declared a worker, and takes requests (%s%s): it would be stopped under "
+		     "visitors",
+		     fm_is_empty(mode) ? "no WORKER_MODE" : "WORKER_MODE=", mode);
+	else if (!takes && !p->b->is_worker)
+		find(p, true, "name it in [cluster] workers, take it out of the gates' upstream",
+		     "it takes no requests (WORKER_MODE=%s), and is not declared a worker: visitors could "
+		     "be sent to it alone",
+		     mode);
+}
+
 /* The first that has told its facts. */
 static const struct co_node *
 reference(const struct co_fleet *fleet, unsigned count, unsigned *ret)
@@ -245,8 +275,8 @@ co_drift_of_node(const struct co_fleet *fleet, const char names[][FM_NAME_SIZE],
 {
 	static void (*const of_two[])(struct pair *) = { look_at_settings, look_at_plugins,
 							 look_at_storage };
-	static void (*const of_one[])(struct pair *) = { look_at_clock, look_at_disk,
-							 look_at_faults };
+	static void (*const of_one[])(struct pair *) = { look_at_clock, look_at_disk, look_at_hooks,
+							 look_at_worker, look_at_faults };
 	unsigned first = 0;
 	struct pair p = { .a = reference(fleet, count, &first),
 			  .b = &fleet->nodes[node],

@@ -11,7 +11,7 @@ struct co_drift {
 	char next[FM_NAME_SIZE * 4]; /* what to type */
 };
 
-#define CO_DRIFTS_MOST 8 /* of one node: one for each look */
+#define CO_DRIFTS_MOST 10 /* of one node: one for each look */
 
 /* What is odd about a node, and what to do; the worst first. names: of the nodes. Returns how many. */
 unsigned co_drift_of_node(const struct co_fleet *fleet, const char names[][FM_NAME_SIZE],

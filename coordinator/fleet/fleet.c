@@ -16,6 +16,21 @@ says_something_new(const struct fm_agent_report *a, const struct fm_agent_report
 	       fm_voice_compare(a->voice, b->voice) != 0;
 }
 
+bool
+co_takes_requests(const char *mode)
+{
+	if (fm_is_empty(mode)) return true;
+	mode += strspn(mode, " \t");
+	for (;;) {
+		size_t length = strcspn(mode, ",");
+
+		while (length > 0 && strchr(" \t", mode[length - 1])) length--;
+		if (length == 1 && *mode == '!') return true;
+		mode += strcspn(mode, ",");
+		if (*mode++ == '\0') return false;
+	}
+}
+
 void
 co_fleet_node_report(struct co_fleet *fleet, unsigned node, const struct fm_agent_report *report,
 		     struct fm_mono now)

@@ -14,6 +14,7 @@
 
 struct co_node {
 	bool connected, reported;
+	bool is_worker;		/* as it is declared; what is so is in facts */
 	struct fm_mono heard;	/* last report */
 	struct fm_mono changed; /* last report that said something new: progress */
 	struct fm_agent_report report;
@@ -42,6 +43,10 @@ struct co_fleet {
 	struct co_node nodes[FM_NODES_MAX];
 	struct co_gate gates[FM_GATES_MAX];
 };
+
+/* Does an application with this WORKER_MODE answer visitors? nocobase: without one it does all, and "!"
+ * among its words is for requests. */
+bool co_takes_requests(const char *worker_mode);
 
 void co_fleet_node_report(struct co_fleet *fleet, unsigned node,
 			  const struct fm_agent_report *report, struct fm_mono now);

@@ -11,12 +11,14 @@ static void
 adopt_nodes(struct co_state *next, const struct co_config *config, const struct co_state *old)
 {
 	next->node_count = config->node_count;
+	memset(next->hooks_seen, 0, sizeof(next->hooks_seen));
 	for (unsigned i = 0; i < config->node_count; i++) {
 		memset(&next->nodes[i], 0, sizeof(next->nodes[i]));
 		FM_COPY(next->node_names[i], config->nodes[i]);
 		for (unsigned k = 0; k < old->node_count; k++) {
 			if (!fm_is_equal(old->node_names[k], config->nodes[i])) continue;
 			next->nodes[i] = old->nodes[k];
+			next->hooks_seen[i] = old->hooks_seen[k];
 			if (old->run.first == k) next->run.first = i;
 			if (old->run.subject == k) next->run.subject = i;
 		}
@@ -43,6 +45,15 @@ resume(struct co_core *core)
 		return;
 	}
 	core->step = step;
+	if (core->config.workers[run->first]) {
+		run->state = CO_RUN_HALTED;
+		FM_FORMAT(
+			run->why,
+			"[cluster] workers names %s now, with which this run began as its first node: "
+			"take it out there and restart the coordinator",
+			core->next.node_names[run->first]);
+		return;
+	}
 	co_tell_event(core, "note", run->step, "the coordinator came back and goes on", 0);
 	if (run->state == CO_RUN_RUNNING || run->state == CO_RUN_HELD)
 		co_enter_row(core, &core->next, step);
@@ -58,6 +69,8 @@ co_core_new(const struct co_env *env, const struct co_config *config, const stru
 
 	core->env = *env;
 	core->config = *config;
+	for (unsigned i = 0; i < config->node_count; i++)
+		core->fleet.nodes[i].is_worker = config->workers[i];
 	core->now = now;
 	if (state == NULL) state = &nothing;
 	was = state->run.state;
@@ -98,6 +111,7 @@ make_run(struct co_core *core, struct co_state *draft, const struct co_order *or
 	*run = (struct co_run){
 		.number = ++draft->last_run,
 		.state = CO_RUN_RUNNING,
+		.first = co_first_of(&core->config),
 		.yes = order->yes,
 		.no_backup = order->no_backup,
 		.page = order->page,
@@ -113,6 +127,15 @@ make_run(struct co_core *core, struct co_state *draft, const struct co_order *or
 	draft->gate.back_at = order->back_at;
 	draft->gate.estimated = false;
 	draft->epoch++;
+}
+
+unsigned
+co_first_of(const struct co_config *config)
+{
+	unsigned i = 0;
+
+	while (i + 1 < config->node_count && config->workers[i]) i++;
+	return i;
 }
 
 bool

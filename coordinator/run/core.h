@@ -80,6 +80,9 @@ void co_tell_visitors(struct co_core *core, struct co_state *draft, const struct
 /* Takes back what was estimated; what a person promised stays. */
 void co_promise_nothing(struct co_state *draft);
 
+/* told.c: of the node's last report */
+void co_take_told(struct co_core *core, unsigned node);
+
 /* tell.c: of the committed state, or of a draft. */
 void co_row_of(const struct co_core *core, const struct co_state *state, struct co_run_row *ret);
 

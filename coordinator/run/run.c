@@ -141,6 +141,7 @@ co_on_node_report(struct co_core *core, unsigned node, const struct fm_agent_rep
 	core->now = now;
 	co_fleet_node_report(&core->fleet, node, report, now);
 	move_past(core, report->voice.epoch);
+	co_take_told(core, node);
 	co_pump(core);
 }
 

@@ -95,8 +95,9 @@ struct co_state {
 	char version
 		[FM_VERSION_SIZE]; /* the release the cluster is to run; empty before the first startup */
 	struct co_way_back back;
-	struct co_run run;	 /* the current one, or the last */
-	struct fm_gate_ask gate; /* one want for all gates: they are flipped as one */
+	struct co_run run;		   /* the current one, or the last */
+	struct fm_gate_ask gate;	   /* one want for all gates: they are flipped as one */
+	uint64_t hooks_seen[FM_NODES_MAX]; /* serials of those that the journal knows */
 	unsigned node_count;
 	char node_names[FM_NODES_MAX][FM_NAME_SIZE];
 	struct fm_agent_ask nodes[FM_NODES_MAX]; /* last: a copy ends with the last node in use */

@@ -78,6 +78,7 @@ struct co_config {
 	char cluster[FM_NAME_SIZE];
 	unsigned node_count, gate_count;
 	char nodes[FM_NODES_MAX][FM_NAME_SIZE];
+	bool workers[FM_NODES_MAX]; /* nodes that take no requests: no gate has them for a peer */
 	char gates[FM_GATES_MAX][FM_NAME_SIZE];
 	bool open_first; /* open_when = first */
 	bool rollback_auto;
@@ -115,6 +116,9 @@ struct co_step {
 	const char *back;
 	const char *says;
 };
+
+/* The node that goes first: of those that take requests. */
+unsigned co_first_of(const struct co_config *config);
 
 struct co_order;
 

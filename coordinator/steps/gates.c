@@ -96,6 +96,8 @@ co_ask_drain_one(struct co_turn *t, struct co_who who)
 {
 	(void)who;
 	set_mode(t, FM_GATE_OPEN, "");
+	/* No gate knows a worker. */
+	if (t->config->workers[t->state->run.subject]) return;
 	t->state->gate.drained_count = 1;
 	FM_COPY(t->state->gate.drained[0], co_node_name(t, t->state->run.subject));
 }
@@ -217,7 +219,8 @@ co_others_are_drained(const struct co_turn *t, struct co_who who)
 	enum co_verdict verdict = has_mode(t, who);
 
 	for (unsigned i = 0; verdict == CO_DONE && i < t->state->node_count; i++)
-		if (i != t->state->run.first) verdict = node_is_drained(t, who, co_node_name(t, i));
+		if (i != t->state->run.first && !t->config->workers[i])
+			verdict = node_is_drained(t, who, co_node_name(t, i));
 	return verdict;
 }
 
@@ -226,7 +229,7 @@ co_one_is_drained(const struct co_turn *t, struct co_who who)
 {
 	enum co_verdict verdict = has_mode(t, who);
 
-	if (verdict != CO_DONE) return verdict;
+	if (verdict != CO_DONE || t->config->workers[t->state->run.subject]) return verdict;
 	return node_is_drained(t, who, co_node_name(t, t->state->run.subject));
 }
 

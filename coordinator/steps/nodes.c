@@ -169,6 +169,9 @@ co_is_stopped(const struct co_turn *t, struct co_who who)
 
 	if (verdict != CO_DONE) return verdict;
 	if (report->app == FM_APP_STOPPED && report->pids == 0) return CO_DONE;
+	/* An operator's command has the last word, and has said no. */
+	if (report->app == FM_APP_FAILED && !fm_is_empty(report->hook_failure))
+		return co_say(t, CO_FAILED, "%s: %s", co_node_name(t, who.i), report->failure);
 	return co_say(t, CO_WAIT, "%s: %u processes left%s%s", co_node_name(t, who.i), report->pids,
 		      fm_is_empty(report->detail) ? "" : ", ", report->detail);
 }

@@ -13,13 +13,14 @@ find_node(const struct co_turn *t, const char *name)
 	return -1;
 }
 
-/* The first of the settings that is not left out. */
+/* The first of the settings that takes requests and is not left out. */
 static unsigned
 first_node(const struct co_turn *t)
 {
 	for (unsigned i = 0; i < t->state->node_count; i++)
-		if (!co_is_without(&t->state->run, co_node_name(t, i))) return i;
-	return 0;
+		if (!t->config->workers[i] && !co_is_without(&t->state->run, co_node_name(t, i)))
+			return i;
+	return co_first_of(t->config);
 }
 
 /* The release that the cluster is on: as journalled, else as the first node says. */
@@ -99,6 +100,13 @@ co_prepare_rollback(struct co_turn *t, const struct co_order *order, struct fm_e
 	if (fm_is_empty(back->restore_point) || node < 0)
 		return fm_fail(err, FM_ERR_REFUSED, 0,
 			       "there is no way back: no upgrade has left a restore point");
+	if (t->config->workers[node])
+		return fm_fail(
+			err, FM_ERR_REFUSED, 0,
+			"the storage of restore point %s is kept by %s, which must go first and "
+			"is a worker node now: take it out of [cluster] workers, and restart "
+			"the coordinator",
+			back->restore_point, back->storage_node);
 	FM_COPY(run->to, back->version);
 	FM_COPY(run->from, back->version);
 	FM_COPY(run->restore_point, back->restore_point);
@@ -116,6 +124,11 @@ co_prepare_maintenance(struct co_turn *t, const struct co_order *order, struct f
 	if (node < 0)
 		return fm_fail(err, FM_ERR_REFUSED, 0, "there is no node %s in this cluster",
 			       order->keep);
+	if (t->config->workers[node])
+		return fm_fail(err, FM_ERR_REFUSED, 0,
+			       "%s is a worker node: it takes no requests, and cannot be the kept "
+			       "one; type: fermata maintenance begin --keep %s",
+			       order->keep, co_node_name(t, first_node(t)));
 	if (co_prepare(t, order, err) != 0) return -1;
 	t->state->run.first = (unsigned)node;
 	return 0;

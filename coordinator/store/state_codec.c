@@ -65,6 +65,7 @@ co_state_pack(const struct co_state *state, size_t *ret_size)
 	Fermata__StateWayBack back;
 	ProtobufCBinaryData nodes[FM_NODES_MAX];
 	char *names[FM_NODES_MAX], *without[CO_WITHOUT_MOST];
+	uint64_t seen[FM_NODES_MAX];
 	uint8_t *bytes = NULL;
 
 	fill_run(&run, &state->run);
@@ -82,11 +83,14 @@ co_state_pack(const struct co_state *state, size_t *ret_size)
 	msg.gate.data = fm_gate_ask_pack(&state->gate, &msg.gate.len);
 	for (unsigned i = 0; i < state->node_count; i++) {
 		names[i] = text(state->node_names[i]);
+		seen[i] = state->hooks_seen[i];
 		nodes[i].data = fm_agent_ask_pack(&state->nodes[i], &nodes[i].len);
 	}
 	msg.n_node_names = msg.n_nodes = state->node_count;
 	msg.node_names = names;
 	msg.nodes = nodes;
+	msg.n_hooks_seen = state->node_count;
+	msg.hooks_seen = seen;
 	*ret_size = fermata__state__get_packed_size(&msg);
 	bytes = fm_new(uint8_t, *ret_size + 1);
 	fermata__state__pack(&msg, bytes);
@@ -167,6 +171,7 @@ read_nodes(const Fermata__State *msg, struct co_state *ret, struct fm_err *err)
 	ret->node_count = (unsigned)msg->n_nodes;
 	for (unsigned i = 0; i < ret->node_count; i++) {
 		FM_COPY(ret->node_names[i], msg->node_names[i]);
+		if (i < msg->n_hooks_seen) ret->hooks_seen[i] = msg->hooks_seen[i];
 		if (read_node(&msg->nodes[i], &ret->nodes[i], err) != 0) return -1;
 	}
 	return 0;

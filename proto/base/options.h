@@ -33,7 +33,7 @@ struct fm_opt {
 	const char *help; /* one or two sentences; is the manual */
 };
 
-#define FM_OPTS_MAX 64
+#define FM_OPTS_MAX 96
 
 /* Where each value came from; same index as the table. */
 struct fm_opt_origins {

@@ -15,6 +15,8 @@
 #define FM_GATES_MAX 8
 #define FM_BYPASS_KEY_SIZE 32
 #define FM_SQL_SIZE 200
+#define FM_HOOKS_TOLD 4
+#define FM_HOOK_SIZE 24
 
 /* Every enum that reaches a log or a screen has its names beside it. Values equal the schema's. */
 #define FM_APP_GOALS(X) X(NONE, "none") X(STOPPED, "stopped") X(RUNNING, "running")
@@ -87,6 +89,15 @@ struct fm_agent_ask {
 	char keep[FM_RELEASES_MAX][FM_VERSION_SIZE];
 };
 
+/* How one of the operator's commands ended. */
+struct fm_hook_told {
+	uint64_t serial; /* 0: none */
+	char hook[FM_HOOK_SIZE];
+	bool ok, goes_on;
+	uint64_t took_ms;
+	char text[FM_TEXT_SIZE];
+};
+
 struct fm_agent_report {
 	struct fm_voice voice;
 	char node[FM_NAME_SIZE];
@@ -116,6 +127,8 @@ struct fm_agent_report {
 	char unfit[FM_TEXT_SIZE];
 	char sql[FM_SQL_SIZE], sql_waits[FM_SQL_SIZE];
 	uint64_t sql_age_ms, signs;
+	char hook_failure[FM_TEXT_SIZE];
+	struct fm_hook_told hooks[FM_HOOKS_TOLD];
 };
 
 struct fm_gate_bypass {

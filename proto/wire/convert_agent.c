@@ -65,6 +65,27 @@ fill_report_texts(Fermata__AgentReport *msg, struct fm_agent_report *r)
 	msg->unfit = fm_field_clean(r->unfit);
 	msg->sql = fm_field_clean(r->sql);
 	msg->sql_waits = fm_field_clean(r->sql_waits);
+	msg->hook_failure = fm_field_clean(r->hook_failure);
+}
+
+static size_t
+fill_hooks(Fermata__HookTold msgs[FM_HOOKS_TOLD], Fermata__HookTold *list[FM_HOOKS_TOLD],
+	   struct fm_agent_report *r)
+{
+	size_t count = 0;
+
+	for (unsigned i = 0; i < FM_HOOKS_TOLD; i++) {
+		if (r->hooks[i].serial == 0) continue;
+		fermata__hook_told__init(&msgs[i]);
+		msgs[i].serial = r->hooks[i].serial;
+		msgs[i].hook = fm_field_clean(r->hooks[i].hook);
+		msgs[i].ok = r->hooks[i].ok;
+		msgs[i].goes_on = r->hooks[i].goes_on;
+		msgs[i].took_ms = r->hooks[i].took_ms;
+		msgs[i].text = fm_field_clean(r->hooks[i].text);
+		list[count++] = &msgs[i];
+	}
+	return count;
 }
 
 static void
@@ -81,6 +102,8 @@ fill_facts(Fermata__NodeFacts *msg, struct fm_node_facts *f)
 	msg->disk_size = f->disk_size;
 	msg->clock_ms = f->clock_ms;
 	msg->fault = fm_field_clean(f->fault);
+	msg->hooks = fm_field_clean(f->hooks);
+	msg->hooks_break = f->hooks_break;
 }
 
 uint8_t *
@@ -99,6 +122,7 @@ fm_agent_report_pack_with(const struct fm_agent_report *report, const struct fm_
 	Fermata__AgentReport msg = FERMATA__AGENT_REPORT__INIT;
 	Fermata__NodeFacts facts_msg = FERMATA__NODE_FACTS__INIT;
 	char *releases[FM_RELEASES_MAX];
+	Fermata__HookTold hooks[FM_HOOKS_TOLD], *hook_list[FM_HOOKS_TOLD];
 
 	for (unsigned i = 0; i < r.release_count; i++) releases[i] = fm_field_clean(r.releases[i]);
 	fill_report_texts(&msg, &r);
@@ -107,6 +131,8 @@ fm_agent_report_pack_with(const struct fm_agent_report *report, const struct fm_
 	msg.app = (Fermata__AppState)r.app;
 	msg.n_releases = r.release_count;
 	msg.releases = releases;
+	msg.n_hooks = fill_hooks(hooks, hook_list, &r);
+	msg.hooks = hook_list;
 	msg.pids = r.pids;
 	msg.restored_serial = r.restored_serial;
 	msg.ready_ms = r.ready_ms;
@@ -146,6 +172,25 @@ fm_agent_ask_from(const struct Fermata__AgentAsk *msg, struct fm_agent_ask *ret,
 	return 0;
 }
 
+static int
+read_hooks(const struct Fermata__AgentReport *from, struct fm_agent_report *report,
+	   struct fm_err *err)
+{
+	if (from->n_hooks > FM_HOOKS_TOLD)
+		return fm_fail(err, FM_ERR_LIMIT, 0, "hooks: %zu of them", from->n_hooks);
+	for (size_t i = 0; i < from->n_hooks; i++) {
+		const Fermata__HookTold *msg = from->hooks[i];
+		struct fm_hook_told *ret = &report->hooks[i];
+
+		if (NAME(hook) < 0 || TEXT(text) < 0) return -1;
+		ret->serial = msg->serial;
+		ret->ok = msg->ok;
+		ret->goes_on = msg->goes_on;
+		ret->took_ms = msg->took_ms;
+	}
+	return 0;
+}
+
 int
 fm_agent_report_from(const struct Fermata__AgentReport *msg, struct fm_agent_report *ret,
 		     struct fm_err *err)
@@ -156,7 +201,8 @@ fm_agent_report_from(const struct Fermata__AgentReport *msg, struct fm_agent_rep
 	    TEXT(failure) < 0 || TEXT(database) < 0 || NAME(fetched) < 0 ||
 	    TEXT(fetch_failure) < 0 || NAME(snapshot) < 0 || TEXT(snapshot_failure) < 0 ||
 	    TEXT(restore_failure) < 0 || TEXT(address) < 0 || TEXT(swept) < 0 || TEXT(unfit) < 0 ||
-	    TEXT(sql) < 0 || TEXT(sql_waits) < 0)
+	    TEXT(sql) < 0 || TEXT(sql_waits) < 0 || TEXT(hook_failure) < 0 ||
+	    read_hooks(msg, ret, err) < 0)
 		return fm_wrap(err, "AGENT_REPORT");
 	ret->voice = (struct fm_voice){ msg->epoch, msg->seq };
 	ret->app = (enum fm_app_state)msg->app;
@@ -180,12 +226,13 @@ fm_node_facts_from(const struct Fermata__NodeFacts *msg, struct fm_node_facts *r
 {
 	memset(ret, 0, sizeof *ret);
 	if (TEXT(salt) < 0 || TEXT(environment) < 0 || TEXT(plugins) < 0 || NAME(storage) < 0 ||
-	    TEXT(storage_on) < 0 || TEXT(worker_mode) < 0 || TEXT(fault) < 0)
+	    TEXT(storage_on) < 0 || TEXT(worker_mode) < 0 || TEXT(fault) < 0 || TEXT(hooks) < 0)
 		return fm_wrap(err, "AGENT_REPORT");
 	ret->storage_inode = msg->storage_inode;
 	ret->disk_free = msg->disk_free;
 	ret->disk_size = msg->disk_size;
 	ret->clock_ms = msg->clock_ms;
+	ret->hooks_break = msg->hooks_break;
 	ret->known = true;
 	return 0;
 }

@@ -20,6 +20,8 @@ struct fm_node_facts {
 	uint64_t disk_free, disk_size;
 	int64_t clock_ms;
 	char fault[FM_TEXT_SIZE];
+	char hooks[FM_TEXT_SIZE];
+	bool hooks_break;
 };
 
 #endif

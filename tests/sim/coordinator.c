@@ -153,7 +153,10 @@ sim_co_setup(struct sim_world *w)
 	FM_COPY(w->config.cluster, "sim");
 	w->config.node_count = SIM_NODES;
 	w->config.gate_count = SIM_GATES;
-	for (unsigned i = 0; i < SIM_NODES; i++) FM_FORMAT(w->config.nodes[i], "app%u", i + 1);
+	for (unsigned i = 0; i < SIM_NODES; i++) {
+		FM_FORMAT(w->config.nodes[i], "app%u", i + 1);
+		w->config.workers[i] = (w->plan.workers >> i & 1) != 0;
+	}
 	for (unsigned i = 0; i < SIM_GATES; i++) FM_FORMAT(w->config.gates[i], "gate%u", i + 1);
 	w->config.open_first = w->plan.open_first;
 	w->config.rollback_auto = true;

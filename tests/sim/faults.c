@@ -96,6 +96,12 @@ fire_process(struct sim_world *w, const struct sim_fault *f)
 		event_in(w, 0, SIM_EV_DRIFT, n->index, 1);
 		event_in(w, lasts, SIM_EV_DRIFT, n->index, 0);
 		return;
+	case SIM_HOOK_FAILS:
+		n->hook_fails = true;
+		return;
+	case SIM_HOOK_HANGS:
+		n->hook_hangs = true;
+		return;
 	case SIM_APP_DIES:
 		event_in(w, 0, SIM_EV_APP, n->index, 2);
 		return;

@@ -132,10 +132,34 @@ check_visitors(struct sim_world *w)
 		sim_violate(w, "visitors: the time that a person promised is gone");
 }
 
+/* A worker node is never first, never pinned, never waited for in a drain, never the operators' way in. */
+static void
+check_workers(struct sim_world *w)
+{
+	const struct co_run *run = &w->state.run;
+	const struct fm_gate_ask *gate = &w->state.gate;
+
+	if (run->state != CO_RUN_NONE && run->number == w->run && w->config.workers[run->first])
+		sim_violate(w, "workers: app%u goes first", run->first + 1);
+	for (unsigned i = 0; i < SIM_NODES; i++) {
+		const char *name = w->config.nodes[i];
+
+		if (!w->config.workers[i]) continue;
+		if (gate->mode == FM_GATE_PINNED && fm_is_equal(gate->pinned, name))
+			sim_violate(w, "workers: the gates are pinned to %s", name);
+		if (fm_is_equal(gate->bypass.node, name))
+			sim_violate(w, "workers: operators are led to %s", name);
+		for (unsigned k = 0; k < gate->drained_count; k++)
+			if (fm_is_equal(gate->drained[k], name))
+				sim_violate(w, "workers: the gates are to drain %s", name);
+	}
+}
+
 void
 sim_check(struct sim_world *w)
 {
 	check_visitors(w);
+	check_workers(w);
 	check_one_version(w);
 	check_gates(w);
 	check_bypass(w);
@@ -194,6 +218,15 @@ sim_check_spawn(struct sim_world *w, unsigned node, const char *release, enum fm
 	if (!same && w->db.installed && strcmp(release, w->db.version) < 0)
 		sim_violate(w, "I8: app%u starts %s on a newer database", node + 1, release);
 	check_first_alone(w, node, mode);
+}
+
+/* What an operator has put before something has ended well before it. */
+void
+sim_check_hooks(struct sim_world *w, unsigned node, enum ag_hook before, const char *what)
+{
+	if (w->plan.hooks && (w->nodes[node].hooks_ran & AG_HOOK_BIT(before)) == 0)
+		sim_violate(w, "hooks: app%u %s, and %s has not ended well", node + 1, what,
+			    ag_hook_name(before));
 }
 
 /* I3: a way back first; I8: only with the permission of the run that is on. */

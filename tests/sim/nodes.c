@@ -21,7 +21,7 @@ struct answer {
 	enum ag_job job;
 	char what[FM_NAME_SIZE];
 	enum fm_start_mode mode;
-	uint64_t stop;
+	uint64_t job_number;
 };
 
 static struct fm_mono
@@ -93,7 +93,14 @@ env_report(void *ctx, const struct fm_agent_report *report)
 {
 	struct sim_node *n = ctx;
 
-	if (effect(n)) send_report(n, report);
+	if (!effect(n)) return;
+	if (report->app == FM_APP_READY)
+		sim_check_hooks(n->world, n->index, AG_HOOK_BEFORE_READY, "is ready");
+	if (report->app == FM_APP_STOPPED && n->owes_stop)
+		sim_check_hooks(n->world, n->index, AG_HOOK_AFTER_STOP, "is stopped");
+	if (fm_is_equal(report->fetched, SIM_NEW) && !n->had_new)
+		sim_check_hooks(n->world, n->index, AG_HOOK_AFTER_FETCH, "has fetched");
+	send_report(n, report);
 }
 
 static void
@@ -104,6 +111,9 @@ env_spawn(void *ctx, const char *release, enum fm_start_mode mode)
 
 	if (!effect(n)) return;
 	sim_check_spawn(n->world, n->index, release, mode);
+	sim_check_hooks(n->world, n->index, AG_HOOK_BEFORE_START, "starts");
+	n->hooks_ran &= AG_HOOK_BIT(AG_HOOK_BEFORE_FETCH) | AG_HOOK_BIT(AG_HOOK_AFTER_FETCH);
+	n->owes_stop = false;
 	sim_app_spawn(n->world, n->index, release, mode);
 	answer_later(n, 5, &answer);
 }
@@ -113,7 +123,12 @@ env_signal(void *ctx, enum ag_signal signal)
 {
 	struct sim_node *n = ctx;
 
-	if (effect(n)) sim_app_signal(n->world, n->index, signal);
+	if (!effect(n)) return;
+	if (signal == AG_TERM) {
+		sim_check_hooks(n->world, n->index, AG_HOOK_BEFORE_STOP, "is told to end");
+		n->owes_stop = n->world->plan.hooks;
+	}
+	sim_app_signal(n->world, n->index, signal);
 }
 
 static void
@@ -135,16 +150,26 @@ env_look(void *ctx)
 static void
 env_job(void *ctx, enum ag_job job, const char *what, const struct fm_agent_ask *ask)
 {
-	static const int64_t takes[] = { [AG_JOB_LINK] = 5,
-					 [AG_JOB_FETCH] = 2000,
-					 [AG_JOB_SNAPSHOT] = 100,
-					 [AG_JOB_RESTORE] = 100,
-					 [AG_JOB_SWEEP] = 50 };
+	static const int64_t takes[] = {
+		[AG_JOB_LINK] = 5,	[AG_JOB_FETCH] = 2000, [AG_JOB_SNAPSHOT] = 100,
+		[AG_JOB_RESTORE] = 100, [AG_JOB_SWEEP] = 50,   [AG_JOB_HOOK] = 40
+	};
 	struct sim_node *n = ctx;
 	struct answer answer = { .kind = ANSWER_JOB, .job = job };
 
 	(void)ask;
 	if (!effect(n)) return;
+	answer.job_number = ++n->job_number;
+	if (job == AG_JOB_FETCH)
+		sim_check_hooks(n->world, n->index, AG_HOOK_BEFORE_FETCH, "fetches");
+	n->hook_runs = job == AG_JOB_HOOK;
+	if (job == AG_JOB_HOOK && n->hook_hangs) {
+		n->hook_hangs = false;
+		n->hook_fails = true;
+		FM_COPY(answer.what, what);
+		answer_later(n, sim_fault_lasts(SIM_HOOK_HANGS), &answer);
+		return;
+	}
 	FM_COPY(answer.what, what);
 	answer_later(n, takes[job], &answer);
 }
@@ -152,7 +177,14 @@ env_job(void *ctx, enum ag_job job, const char *what, const struct fm_agent_ask 
 static void
 env_job_stop(void *ctx)
 {
-	(void)ctx; /* it ends on its own soon enough */
+	struct sim_node *n = ctx;
+	struct answer answer = { .kind = ANSWER_JOB, .job = AG_JOB_HOOK };
+
+	/* The others end on their own soon enough. */
+	if (n->dead || !n->hook_runs) return;
+	answer.job_number = ++n->job_number;
+	n->hook_fails = true;
+	answer_later(n, 2, &answer);
 }
 
 /* No database is slow to say what it does. */
@@ -222,11 +254,14 @@ tick(struct sim_world *w, struct sim_node *n)
 void
 sim_node_start(struct sim_world *w, unsigned i)
 {
-	static const struct ag_limits limits = { 15000, 10000, 1000, 500, 900000, 1000, 0 };
 	struct sim_node *n = &w->nodes[i];
+	const struct ag_limits limits = { 15000,  10000, 1000, 500,
+					  900000, 1000,	 0,    w->plan.hooks ? ~0U : 0,
+					  0 };
 
 	n->life++;
-	n->dead = false;
+	n->dead = n->hook_runs = false;
+	n->had_new = n->has_new;
 	n->tick_at = -1;
 	n->core = ag_core_new(&n->env, &limits, w->config.nodes[i], "127.0.0.1:13000",
 			      n->has_memory ? &n->memory : NULL, now_of(w));
@@ -248,12 +283,13 @@ sim_node_bury(struct sim_world *w, unsigned i)
 	sim_node_link(w, i, false);
 }
 
-/* Alike on all, but for what drifted. */
+/* Alike on all, but for what drifted, and for what a node is for. */
 static void
 tell_facts(struct sim_world *w, unsigned i)
 {
 	struct fm_node_facts facts = { .known = true, .clock_ms = w->env.wall_ms(w) };
 
+	if (w->config.workers[i]) FM_COPY(facts.worker_mode, "*");
 	FM_FORMAT(facts.environment, "APP_KEY %s\n", w->nodes[i].has_drifted ? "other" : "same");
 	co_on_node_facts(w->core, i, &facts, now_of(w));
 }
@@ -315,10 +351,28 @@ answer_look(struct sim_world *w, struct sim_node *n)
 }
 
 static void
+answer_hook(struct sim_world *w, struct sim_node *n, const struct answer *answer)
+{
+	enum ag_hook hook = ag_hook_find(answer->what);
+	bool ok = !n->hook_fails;
+
+	n->hook_runs = n->hook_fails = false;
+	if (ok) n->hooks_ran |= AG_HOOK_BIT(hook);
+	/* Told as failed; another order does not wait for it. */
+	if (!ok && hook == AG_HOOK_AFTER_STOP) n->owes_stop = false;
+	ag_on_job(n->core, AG_JOB_HOOK, ok, ok ? "done" : "exit 3", 0, now_of(w));
+}
+
+static void
 answer_job(struct sim_world *w, struct sim_node *n, const struct answer *answer)
 {
 	bool ok = w->now >= n->disk_fails_until || answer->job == AG_JOB_FETCH;
 
+	if (answer->job_number != n->job_number) return;
+	if (answer->job == AG_JOB_HOOK) {
+		answer_hook(w, n, answer);
+		return;
+	}
 	if (answer->job == AG_JOB_FETCH && n->fetch_fails) {
 		n->fetch_fails = false;
 		ok = false;

@@ -79,6 +79,7 @@ stand_up(struct sim_world *w, const struct rest *rest)
 		w->nodes[i].has_memory = true;
 		w->nodes[i].highest = rest->memory[i].ask.voice;
 		w->nodes[i].app = rest->apps[i];
+		w->nodes[i].hooks_ran = AG_HOOK_BIT(AG_HOOK_BEFORE_READY);
 		w->nodes[i].has_new = rest->has_new;
 		FM_COPY(w->nodes[i].current, rest->current[i]);
 	}

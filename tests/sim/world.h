@@ -68,6 +68,8 @@
 	X(SECOND_COPY, SIM_NODES, 40000)     /* on the port: what we start ends at once */     \
 	X(FOREIGN_MANAGER, SIM_NODES, 90000) /* for longer than a stop may take */             \
 	X(DRIFT, SIM_NODES, 60000)	     /* another APP_KEY than the other nodes */        \
+	X(HOOK_FAILS, SIM_NODES, 0)                                                            \
+	X(HOOK_HANGS, SIM_NODES, 30000) /* until its limit */                                  \
 	X(PERSON_ABORTS, 1, 0)                                                                 \
 	X(PERSON_PAUSES, 1, 4000)                                                              \
 	X(PERSON_REJECTS, 1, 0)
@@ -99,6 +101,8 @@ struct sim_plan {
 	bool open_first, no_backup, approve, page;
 	bool without;	   /* the second gate is away, and left out */
 	bool without_node; /* the last node's host is dead, and left out */
+	unsigned workers;  /* bits of nodes that take no requests */
+	bool hooks;	   /* an operator has set all of them */
 	bool empty;	   /* startup on an empty database; else the cluster serves */
 	unsigned fault_count;
 	struct sim_fault faults[SIM_FAULTS];
@@ -138,7 +142,11 @@ struct sim_node {
 	bool link; /* the network */
 	bool up;   /* connected, as both sides see it */
 	bool lose_ask, late_ask, double_ask, lose_report, late_report;
-	bool fetch_fails, start_fails;
+	bool fetch_fails, start_fails, hook_fails, hook_hangs;
+	bool hook_runs, had_new;
+	unsigned hooks_ran; /* well, since the last start; bits */
+	bool owes_stop;	    /* it was told to end, and the hook behind that is to come */
+	uint64_t job_number;
 	int64_t disk_fails_until, persist_fails_until;
 	bool has_new; /* the new release is on its disk */
 	char current[FM_VERSION_SIZE];
@@ -232,6 +240,8 @@ int sim_run(struct sim_world *world, const struct sim_plan *plan, struct sim_tal
 void sim_check(struct sim_world *world);
 void sim_check_spawn(struct sim_world *world, unsigned node, const char *release,
 		     enum fm_start_mode mode);
+/* A hook: a start, an end, a report that it was to come before. */
+void sim_check_hooks(struct sim_world *world, unsigned node, enum ag_hook before, const char *what);
 void sim_check_migration(struct sim_world *world, unsigned node);
 /* Before a signal to a live application. */
 void sim_check_signal(struct sim_world *world, unsigned node);

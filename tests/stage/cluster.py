@@ -19,7 +19,8 @@ class Stage:
     """What stands before any program of ours runs: services, nodes with their first release. A server
     that is lent (postgres=) is emptied first and outlives the stage."""
 
-    def __init__(self, real=False, count=3, folder=None, redis=None, releases=(BASE_VERSION,), postgres=None):
+    def __init__(self, real=False, count=3, folder=None, redis=None, releases=(BASE_VERSION,), postgres=None,
+                 workers=()):
         self.folder = pathlib.Path(folder) if folder else place.make_folder()
         self.id = self.folder.name
         self.app = RealNocoBase(self.folder) if real else StandIn(self.folder)
@@ -35,6 +36,8 @@ class Stage:
         self.nodes = [Node(f"app{n}", self.folder / f"app{n}", free_port(), shared) for n in range(1, count + 1)]
         for node in self.nodes:
             node.env.update(self.app.extra_env(node))
+            if node.name in workers:
+                node.env["WORKER_MODE"] = "*"
             node.write_env()
         for version in releases:
             self.app.offer(Release(version))
@@ -69,17 +72,20 @@ class Stage:
 
 
 class Cluster(Stage):
-    """Stage plus our programs, connected and idle. options: {"coordinator": {section: {...}},
+    """Stage plus our programs, connected and idle. workers: names of nodes that take no requests. options: {"coordinator": {section: {...}},
     "agent": {section: {...}}} for their files. tls: they prove to each other who they are."""
 
-    def __init__(self, options=None, gate_lines="", tls=False, **stage):
-        super().__init__(**stage)
+    def __init__(self, options=None, gate_lines="", tls=False, workers=(), **stage):
+        super().__init__(workers=workers, **stage)
         options = options or {}
         self.authority = Authority(self.folder / "tls") if tls else None
         self.coordinator = Coordinator(self.folder / "coordinator", self.nodes, self.postgres,
                                        options.get("coordinator", {}) | self._tls("coordinator", "co1"))
         gate_lines += self.authority.directives("gate1") if tls else ""
-        self.gate = Gate(self.folder / "gate", self.nodes, self.coordinator.address, http_lines=gate_lines)
+        if workers:
+            self.coordinator.configure(workers=" ".join(workers))
+        peers = [node for node in self.nodes if node.name not in workers]
+        self.gate = Gate(self.folder / "gate", peers, self.coordinator.address, http_lines=gate_lines)
         self.agents = {n.name: Agent(n, self.app, self.coordinator.address, self.storage,
                                      options.get("agent", {}) | self._tls("node", n.name))
                        for n in self.nodes}

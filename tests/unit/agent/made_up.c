@@ -74,7 +74,7 @@ job(void *ctx, enum ag_job kind, const char *what, const struct fm_agent_ask *as
 {
 	struct made_up *w = ctx;
 
-	(void)ask;
+	FM_COPY(w->job_release, ask->release);
 	w->jobs++;
 	w->job = kind;
 	FM_COPY(w->job_what, what);
@@ -109,10 +109,13 @@ static void
 make_core(struct made_up *w, unsigned alive)
 {
 	static const char releases[][FM_VERSION_SIZE] = { "2.2.15", "2.2.16" };
+	struct ag_limits limits = made_up_limits;
 	struct ag_env env = { w,    persist, report,   spawn, signal_all, probe,
 			      look, job,     job_stop, half,  watch };
 
-	w->core = ag_core_new(&env, &made_up_limits, "app1", "127.0.0.1:13000",
+	limits.hooks = w->hooks;
+	limits.hooks_go_on = w->hooks_go_on;
+	w->core = ag_core_new(&env, &limits, "app1", "127.0.0.1:13000",
 			      w->has_disk ? &w->disk : NULL, w->now);
 	ag_on_disk(w->core, "2.2.15", 2, releases, w->now);
 	ag_on_processes(w->core, alive, "", w->now);
@@ -124,6 +127,16 @@ made_up_begin(struct made_up *w)
 {
 	memset(w, 0, sizeof(*w));
 	w->now.ms = 1000000;
+	make_core(w, 0);
+}
+
+void
+made_up_begin_hooked(struct made_up *w, unsigned hooks, unsigned go_on)
+{
+	memset(w, 0, sizeof(*w));
+	w->now.ms = 1000000;
+	w->hooks = hooks;
+	w->hooks_go_on = go_on;
 	make_core(w, 0);
 }
 

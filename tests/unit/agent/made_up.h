@@ -25,13 +25,17 @@ struct made_up {
 	enum fm_start_mode mode;
 	enum ag_job job;
 	char job_what[FM_NAME_SIZE];
-	struct ag_memory at_spawn; /* the disk when the last start was made */
+	char job_release[FM_VERSION_SIZE]; /* of the ask that came with it */
+	unsigned hooks, hooks_go_on;	   /* for the next core */
+	struct ag_memory at_spawn;	   /* the disk when the last start was made */
 };
 
 extern const struct ag_limits made_up_limits;
 
 /* A node with releases 2.2.15 (linked) and 2.2.16, nothing alive, disk and processes told. */
 void made_up_begin(struct made_up *w);
+/* The same, with hooks. */
+void made_up_begin_hooked(struct made_up *w, unsigned hooks, unsigned go_on);
 /* The agent dies and begins again with what was on disk; alive: processes it finds. */
 void made_up_restart(struct made_up *w, unsigned alive);
 void made_up_end(struct made_up *w);

@@ -185,6 +185,47 @@ test_who_has_told_nothing_is_not_compared(void **state)
 	assert_int_equal(of_second(), 0);
 }
 
+static void
+test_which_modes_take_requests(void **state)
+{
+	static const char *const takes[] = { "", "!", "!,workflow:process", "workflow:process,!" };
+	static const char *const none[] = { "*", "-", "workflow:process", "!x", "a!,b", "," };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(takes) / sizeof(*takes); i++)
+		assert_true(co_takes_requests(takes[i]));
+	for (size_t i = 0; i < sizeof(none) / sizeof(*none); i++)
+		assert_false(co_takes_requests(none[i]));
+}
+
+static void
+test_a_worker_is_what_is_declared(void **state)
+{
+	(void)state;
+	FM_COPY(fleet->nodes[1].facts.worker_mode, "workflow:process");
+	assert_int_equal(of_second(), 1);
+	assert_true(found[0].breaks);
+	assert_non_null(strstr(found[0].text, "is not declared a worker"));
+	fleet->nodes[1].is_worker = true;
+	assert_int_equal(of_second(), 0);
+	fleet->nodes[1].facts.worker_mode[0] = '\0';
+	assert_int_equal(of_second(), 1);
+	assert_true(found[0].breaks);
+	assert_non_null(strstr(found[0].text, "no WORKER_MODE"));
+}
+
+static void
+test_a_hook_that_cannot_be_run(void **state)
+{
+	(void)state;
+	FM_COPY(fleet->nodes[1].facts.hooks, "before_stop: /x: no such file");
+	assert_int_equal(of_second(), 1);
+	assert_false(found[0].breaks);
+	fleet->nodes[1].facts.hooks_break = true;
+	assert_int_equal(of_second(), 1);
+	assert_true(found[0].breaks);
+}
+
 int
 main(void)
 {
@@ -200,6 +241,9 @@ main(void)
 		TEST(test_a_copy_of_the_storage_is_suspected),
 		TEST(test_clock_disk_and_faults),
 		TEST(test_the_worst_comes_first),
+		TEST(test_which_modes_take_requests),
+		TEST(test_a_worker_is_what_is_declared),
+		TEST(test_a_hook_that_cannot_be_run),
 		TEST(test_who_has_told_nothing_is_not_compared),
 	};
 

@@ -30,6 +30,7 @@ fill(struct co_state *s)
 	s->run.serial = 3;
 	s->run.step_ms = 77;
 	s->run.max_downtime_ms = 600000;
+	s->hooks_seen[1] = 77;
 	FM_COPY(s->run.procedure, "upgrade");
 	s->run.without_count = 2;
 	FM_COPY(s->run.without[0], "gate2");
@@ -74,6 +75,7 @@ test_round_trip(void **state)
 	assert_int_equal(b.nodes[1].restore_serial, a.nodes[1].restore_serial);
 	assert_string_equal(b.gate.pinned, "app2");
 	assert_int_equal(b.run.max_downtime_ms, 600000);
+	assert_int_equal(b.hooks_seen[1], 77);
 }
 
 static void

@@ -85,6 +85,14 @@ fill_agent_report(struct fm_agent_report *r)
 	FILL(r->unfit, 'n');
 	FILL(r->sql, 'o');
 	FILL(r->sql_waits, 'p');
+	FILL(r->hook_failure, 'q');
+	for (unsigned i = 0; i < FM_HOOKS_TOLD; i++) {
+		r->hooks[i] = (struct fm_hook_told){
+			.serial = i + 1, .ok = i & 1, .goes_on = i < 2, .took_ms = 5000 + i
+		};
+		FILL(r->hooks[i].hook, 'r');
+		FILL(r->hooks[i].text, 's');
+	}
 }
 
 static void
