@@ -35,6 +35,7 @@ class Daemon:
         self.log = self.folder / f"{name}.log"
         self.state = self.folder / "state"
         self._path = path or os.environ["PATH"]
+        self.env = {}  # besides
         self.process = None
 
     def start(self):
@@ -43,7 +44,7 @@ class Daemon:
         for key in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "FERMATA_CACHE"):
             if key in os.environ:
                 env[key] = os.environ[key]
-        self.process = Process(self.name, [self.program, "--config", self.ini], self.log, env=env)
+        self.process = Process(self.name, [self.program, "--config", self.ini], self.log, env=env | self.env)
 
     def stop(self, limit=10):
         if self.process:
