@@ -14,7 +14,9 @@
 #define ROOM_BYTES (64 << 10) /* that may wait for an operator to read */
 #define PAUSE_MS 300	      /* until a node that had nothing is asked again */
 #define ANSWER_MS 3000	      /* then it was lost */
-#define LAST_WORDS 0	      /* the number of readings for ourselves */
+#define WORDS_SIZE 400
+#define WORDS_MOST 6 /* entries of a timeline, for one failure */
+#define LAST_WORDS 0 /* the number of readings for ourselves */
 
 struct source {
 	bool is_wanted, is_asked, has_begun, is_idle;
@@ -56,6 +58,41 @@ remember(struct co_daemon *daemon, unsigned node, const Fermata__LogLines *lines
 	forget(daemon, node);
 	fermata__log_lines__pack(lines, bytes);
 	daemon->last_words[node] = fermata__log_lines__unpack(NULL, size, bytes);
+}
+
+static void
+journal_one(struct co_daemon *daemon, const char *name, char *text)
+{
+	char line[FM_TEXT_SIZE];
+
+	for (char *at = text; *at; at++)
+		if ((unsigned char)*at < 0x20 || *at == 0x7f) *at = ' ';
+	FM_FORMAT(line, "%s printed last: %s", name, text);
+	(void)co_note(daemon->core, line, fm_mono_now());
+}
+
+/* Into the timeline of the run in which it failed, as many as WORDS_MOST entries hold: status forgets them
+ * when the node is well again. */
+static void
+journal(struct co_daemon *daemon, unsigned node, const Fermata__LogLines *lines)
+{
+	const char *name = daemon->config.nodes[node];
+	char text[WORDS_SIZE] = "";
+	size_t from = lines->n_lines, size = 0;
+
+	if (co_core_state(daemon->core)->run.number == 0) return;
+	while (from > 0 && size + strlen(lines->lines[from - 1]) + 3 < WORDS_MOST * WORDS_SIZE / 2)
+		size += strlen(lines->lines[--from]) + 3;
+	/* One that is longer than all of that is cut. */
+	if (from > 0 && from == lines->n_lines) from--;
+	for (size_t i = from; i < lines->n_lines; i++) {
+		if (text[0] && strlen(text) + strlen(lines->lines[i]) + 4 > sizeof(text)) {
+			journal_one(daemon, name, text);
+			text[0] = '\0';
+		}
+		FM_APPEND(text, "%s%s", text[0] ? " | " : "", lines->lines[i]);
+	}
+	if (text[0]) journal_one(daemon, name, text);
 }
 
 void
@@ -133,6 +170,7 @@ co_logs_heard(struct co_daemon *daemon, unsigned node, const Fermata__LogLines *
 
 	if (lines->id == LAST_WORDS) {
 		remember(daemon, node, lines);
+		journal(daemon, node, lines);
 		return;
 	}
 	TAILQ_FOREACH (client, &daemon->clients, link)

@@ -125,3 +125,6 @@ def test_who_gave_up_says_its_last_words(running):
     assert any("the last words" in line for line in status()["output"])
     said = running.cli("status", expect=0)
     assert "the last that app2 printed:" in said.out and "the last words" in said.out, said
+    # It is kept with the run, for when the node is well again.
+    wait_for(lambda: "app2 printed last: " in running.cli("show").out and "the last words" in running.cli("show").out,
+             20, "the journal has them")
