@@ -10,8 +10,11 @@
 #include "base/text.h"
 #include "coordinator/control/control.h"
 #include "coordinator/fleet/drift.h"
+#include "loop/peer.h"
+#include "loop/tls.h"
 
 #define FINDINGS_MOST 128
+#define SOON_DAYS 30
 
 struct findings {
 	Fermata__Finding findings[FINDINGS_MOST];
@@ -182,6 +185,40 @@ look_at_peers(struct co_daemon *daemon, struct findings *f)
 }
 
 static void
+look_at_end(struct findings *f, const char *name, const char *what, int64_t until)
+{
+	int64_t days = (until * 1000 - fm_wall_now_ms()) / (24 * 3600 * 1000);
+
+	if (until == 0 || days >= SOON_DAYS) return;
+	find(f, days < 0 ? "error" : "warning", name,
+	     "fermata cert issue, then put it there and restart",
+	     days < 0 ? "%s ended %lld days ago, and is not believed any more"
+		      : "%s ends in %lld days; then it is not believed any more",
+	     what, (long long)(days < 0 ? -days : days));
+}
+
+/* Of the coordinator, of its authority, and of everybody who is connected. */
+static void
+look_at_certificates(struct co_daemon *daemon, struct findings *f)
+{
+	const struct co_config *config = &daemon->config;
+
+	if (fm_is_empty(daemon->settings.tls_certificate)) return;
+	look_at_end(f, "coordinator", "its certificate",
+		    fm_tls_file_until(daemon->settings.tls_certificate));
+	look_at_end(f, "coordinator", "the authority's certificate",
+		    fm_tls_file_until(daemon->settings.tls_ca));
+	for (unsigned i = 0; i < config->node_count; i++)
+		if (daemon->nodes[i] != NULL)
+			look_at_end(f, config->nodes[i], "its certificate",
+				    fm_peer_until(daemon->nodes[i]));
+	for (unsigned i = 0; i < config->gate_count; i++)
+		if (daemon->gates[i][0].peer != NULL)
+			look_at_end(f, config->gates[i], "its certificate",
+				    fm_peer_until(daemon->gates[i][0].peer));
+}
+
+static void
 look_at_run(struct co_daemon *daemon, struct findings *f)
 {
 	struct co_run_row row;
@@ -214,8 +251,8 @@ bool
 co_view_doctor(struct co_daemon *daemon, struct co_client *client)
 {
 	static void (*const looks[])(struct co_daemon *, struct findings *) = {
-		look_at_nodes, look_at_drift, look_at_gates,
-		look_at_peers, look_at_run,   look_at_way_back,
+		look_at_nodes,	      look_at_drift, look_at_gates,    look_at_peers,
+		look_at_certificates, look_at_run,   look_at_way_back,
 	};
 	_cleanup_free_ struct findings *f = fm_new(struct findings, 1);
 	Fermata__Findings msg = FERMATA__FINDINGS__INIT;

@@ -79,6 +79,8 @@ void fm_peer_free(struct fm_peer *peer, const char *reason);
 size_t fm_peer_waiting(const struct fm_peer *peer);
 
 bool fm_peer_is_up(const struct fm_peer *peer);
+/* When its certificate ends, unix s; 0: it has none. */
+int64_t fm_peer_until(const struct fm_peer *peer);
 Fermata__Role fm_peer_role(const struct fm_peer *peer);
 /* The name it said in Hello; of an operator: the user's name as the kernel knows it; of a dialler's
  * peer: the cluster. */

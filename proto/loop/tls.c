@@ -6,15 +6,19 @@
 #include <event2/bufferevent_ssl.h>
 #include <limits.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/check.h"
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "loop/peer_internal.h"
 
 #define HOST_FLAGS (X509_CHECK_FLAG_NO_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT)
 
@@ -140,6 +144,38 @@ fm_tls_is(struct bufferevent *bev, Fermata__Role role, const char *name)
 
 	if (!certificate || !word || !fm_tls_name(wanted, sizeof(wanted), word, name)) return false;
 	return X509_check_host(certificate, wanted, strlen(wanted), HOST_FLAGS, NULL) == 1;
+}
+
+static int64_t
+until(const X509 *certificate)
+{
+	struct tm at = { .tm_sec = 0 };
+
+	if (!certificate || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &at) != 1) return 0;
+	return timegm(&at);
+}
+
+int64_t
+fm_tls_until(struct bufferevent *bev)
+{
+	return until(SSL_get0_peer_certificate(bufferevent_openssl_get_ssl(bev)));
+}
+
+int64_t
+fm_peer_until(const struct fm_peer *peer)
+{
+	return peer->is_secure && peer->bev ? fm_tls_until(peer->bev) : 0;
+}
+
+int64_t
+fm_tls_file_until(const char *path)
+{
+	_cleanup_fclose_ FILE *file = fopen(path, "re");
+	X509 *certificate = file ? PEM_read_X509(file, NULL, NULL, NULL) : NULL;
+	int64_t ends = until(certificate);
+
+	X509_free(certificate);
+	return ends;
 }
 
 void

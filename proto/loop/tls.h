@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "schema/common.pb-c.h"
@@ -35,10 +36,15 @@ const char *fm_tls_role(Fermata__Role role);
 /* NAME.ROLE.fermata. false: too long. */
 bool fm_tls_name(char *dst, size_t size, const char *role, const char *name);
 
+/* When the (first) certificate in this PEM file ends, unix s; 0: it cannot be read. */
+int64_t fm_tls_file_until(const char *path);
+
 /* Internal to loop/. The handshake begins at once; accepted: we are the server. Takes fd. */
 struct bufferevent *fm_tls_wrap(struct fm_tls *tls, struct event_base *base, int fd, bool accepted);
 /* The peer's certificate is that of this role and name. */
 bool fm_tls_is(struct bufferevent *bev, Fermata__Role role, const char *name);
+/* When the peer's certificate ends, unix s; 0: it has none. */
+int64_t fm_tls_until(struct bufferevent *bev);
 /* What is wrong, for people; "" when TLS knows of nothing. */
 void fm_tls_why(struct bufferevent *bev, char *dst, size_t size);
 /* As much of the output as the socket takes at once. */

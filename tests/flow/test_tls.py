@@ -153,3 +153,15 @@ def test_an_agent_on_another_host(hosts, make_cluster, tmp_path):
     finally:
         for process in running:
             process.stop(10)
+
+
+def test_a_certificate_that_ends_soon_is_told(make_cluster):
+    cluster = make_cluster(count=2, tls=True, start=False)
+    agent = cluster.agents["app2"]
+    (cluster.folder / "tls" / "app2.node.crt").unlink(missing_ok=True)
+    soon = cluster.authority.section("node", "app2", "--days", "7")
+    assert f"certificate = {soon['certificate']}" in agent.ini.read_text()
+    cluster.start()
+    said = cluster.cli("doctor")
+    assert "its certificate ends in" in said.out and "app2" in said.out, said
+    assert said.out.count("its certificate ends in") == 1, said

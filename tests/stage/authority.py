@@ -18,9 +18,9 @@ class Authority:
             raise StageError(f"fermata cert {' '.join(argv)}: {done.stderr}")
         return done.stdout.splitlines()
 
-    def section(self, role, name):
-        """[tls] for a peer of this role and name."""
-        certificate, key = self._cert("issue", role, name)
+    def section(self, role, name, *days):
+        """[tls] for a peer of this role and name; days: "--days", "7"."""
+        certificate, key = self._cert("issue", role, name, *days)
         return {"ca": self.folder / "ca.crt", "certificate": certificate, "key": key}
 
     def directives(self, name):
