@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "agent/runtimes/docker_text.h"
 #include "base/check.h"
 #include "base/cleanup.h"
 #include "base/text.h"
@@ -250,6 +251,7 @@ host_of(const json_t *container)
 	json_t *host = json_deep_copy(json_object_get(container, "HostConfig"));
 
 	json_object_del(host, "ContainerIDFile");
+	ag_docker_name_ulimits(json_object_get(host, "Ulimits"));
 	json_object_set_new(host, "RestartPolicy", ag_docker_restart("no"));
 	if (json_is_array(json_object_get(host, "Links")))
 		json_object_set_new(host, "Links", links_of(json_object_get(host, "Links")));

@@ -244,3 +244,21 @@ ag_docker_auth(const char *config, size_t len, const char *registry, char *dst, 
 	explicit_bzero(password, sizeof(password));
 	return r;
 }
+
+void
+ag_docker_name_ulimits(json_t *ulimits)
+{
+	char name[32];
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(ulimits, i, row)
+	{
+		const char *told = json_string_value(json_object_get(row, "Name"));
+
+		if (!told || strncmp(told, "RLIMIT_", 7) != 0 || !FM_COPY(name, told + 7)) continue;
+		for (char *at = name; *at; at++)
+			if (*at >= 'A' && *at <= 'Z') *at = (char)(*at - 'A' + 'a');
+		json_object_set_new(row, "Name", json_string(name));
+	}
+}

@@ -2,6 +2,7 @@
 #ifndef AG_RUNTIMES_DOCKER_TEXT_H
 #define AG_RUNTIMES_DOCKER_TEXT_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -25,5 +26,8 @@ bool ag_docker_is_container(const char *name);
  * for it. The header is a secret. */
 int ag_docker_auth(const char *config, size_t len, const char *registry, char *dst, size_t size,
 		   struct fm_err *err);
+
+/* Podman calls limits RLIMIT_NOFILE when it tells of them, and nofile when it is told. */
+void ag_docker_name_ulimits(json_t *ulimits);
 
 #endif

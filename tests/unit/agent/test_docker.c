@@ -242,7 +242,8 @@ static const char container[] =
 	"\"Labels\":{\"a\":\"1\",\"b\":\"2\",\"mine\":\"x\"},\"StopSignal\":\"SIGTERM\",\"Tty\":true},"
 	"\"HostConfig\":{\"NetworkMode\":\"front\",\"Binds\":[\"/srv:/data:ro\"],"
 	"\"RestartPolicy\":{\"Name\":\"on-failure\",\"MaximumRetryCount\":3},\"AutoRemove\":false,"
-	"\"Links\":[\"/db:/app/base\"],\"Memory\":5,\"ContainerIDFile\":\"/x\"},"
+	"\"Links\":[\"/db:/app/base\"],\"Memory\":5,\"ContainerIDFile\":\"/x\","
+	"\"Ulimits\":[{\"Name\":\"RLIMIT_NOFILE\",\"Soft\":1},{\"Name\":\"core\"}]},"
 	"\"Mounts\":[{\"Type\":\"bind\",\"Source\":\"/srv\",\"Destination\":\"/data\",\"RW\":false},"
 	"{\"Type\":\"volume\",\"Name\":\"abc\",\"Source\":\"/var/abc\",\"Destination\":\"/v\",\"RW\":true}],"
 	"\"NetworkSettings\":{\"Networks\":{"
@@ -292,7 +293,8 @@ test_made_anew(void **state)
 	same(ag_docker_at(spec, "HostConfig"),
 	     "{\"NetworkMode\":\"front\",\"Binds\":[\"/srv:/data:ro\",\"abc:/v\"],"
 	     "\"RestartPolicy\":{\"Name\":\"no\",\"MaximumRetryCount\":0},\"AutoRemove\":false,"
-	     "\"Links\":[\"db:base\"],\"Memory\":5}");
+	     "\"Links\":[\"db:base\"],\"Memory\":5,"
+	     "\"Ulimits\":[{\"Name\":\"nofile\",\"Soft\":1},{\"Name\":\"core\"}]}");
 	same(ag_docker_at(spec, "NetworkingConfig"),
 	     "{\"EndpointsConfig\":{\"front\":{\"IPAMConfig\":{\"IPv4Address\":\"10.0.0.7\"},"
 	     "\"Aliases\":[\"web\"]}}}");
