@@ -96,12 +96,6 @@ fire_process(struct sim_world *w, const struct sim_fault *f)
 		event_in(w, 0, SIM_EV_DRIFT, n->index, 1);
 		event_in(w, lasts, SIM_EV_DRIFT, n->index, 0);
 		return;
-	case SIM_HOOK_FAILS:
-		n->hook_fails = true;
-		return;
-	case SIM_HOOK_HANGS:
-		n->hook_hangs = true;
-		return;
 	case SIM_APP_DIES:
 		event_in(w, 0, SIM_EV_APP, n->index, 2);
 		return;
@@ -236,6 +230,15 @@ fire_work(struct sim_world *w, const struct sim_fault *f)
 }
 
 static void
+fire_hook(struct sim_world *w, const struct sim_fault *f)
+{
+	struct sim_node *n = &w->nodes[f->target % SIM_NODES];
+
+	if (f->kind == SIM_HOOK_FAILS) n->hook_fails = true;
+	if (f->kind == SIM_HOOK_HANGS) n->hook_hangs = true;
+}
+
+static void
 fire_person(struct sim_world *w, const struct sim_fault *f)
 {
 	static const struct {
@@ -262,5 +265,6 @@ sim_fire(struct sim_world *w, struct sim_fault *fault)
 	fire_process(w, fault);
 	fire_link(w, fault);
 	fire_work(w, fault);
+	fire_hook(w, fault);
 	fire_person(w, fault);
 }
