@@ -65,6 +65,15 @@ def alive(pid):
     return text.rsplit(")", 1)[1].split()[0] not in "ZX"
 
 
+def born(pid):
+    """With its pid this names a process for ever: pids are given again. None: it is gone."""
+    try:
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else fields[19]
+
+
 CONFIG = """
 load_module {module};
 user www-data;
@@ -189,8 +198,12 @@ class Gate:
     def all_pids(self):
         master = self.master
         now = {master, *children(master)} if master else set()
-        self.pids |= now
+        self.pids |= {(pid, born(pid)) for pid in now}
         return now
+
+    def living(self):
+        """Those of our processes that have not ended."""
+        return [pid for pid, at in self.pids if at and born(pid) == at]
 
     def worker_pids(self, master=None):
         master = master or self.master
@@ -219,11 +232,10 @@ class Gate:
         if master and alive(master):
             os.kill(master, signal.SIGTERM)
         try:
-            wait_for(lambda: not any(alive(p) for p in self.pids if p), 15, "nginx to end")
+            wait_for(lambda: not self.living(), 30, lambda: f"{[title(p) for p in self.living()]} to end")
         except AssertionError:
-            for pid in self.pids:
-                if pid and alive(pid):
-                    os.kill(pid, signal.SIGKILL)
+            for pid in self.living():
+                os.kill(pid, signal.SIGKILL)
             raise
 
     def close(self):

@@ -79,7 +79,7 @@ def test_it_stays(alone, backends, how):
             os.kill(alone.master, signal.SIGKILL)
             for pid in left:
                 os.kill(pid, signal.SIGKILL)
-            wait_for(lambda: not any(alive(p) for p in alone.pids), 10)
+            wait_for(lambda: not alone.living(), 10)
         alone.pids.clear()
         alone.start()
     assert all(request(alone.port).status == 503 for _ in range(20))

@@ -231,7 +231,7 @@ def test_end_of_nginx_and_of_a_worker(held_gate, coordinator):
     wait_held(gate, 1)
     os.kill(gate.master, signal.SIGQUIT)
     assert again.done().answer.status == 503
-    wait_for(lambda: not any(alive(p) for p in gate.pids if p), 10, "nginx to end")
+    wait_for(lambda: not gate.living(), 10, "nginx to end")
 
 
 def test_many_holes_lose_nobody(held_gate, coordinator):

@@ -12,7 +12,7 @@ import pytest
 import wire
 from client import Ahead, Load, WebSocket, request, status
 from coordinator import Coordinator
-from gate import alive
+from gate import alive, born
 from wait import wait_for
 
 
@@ -503,7 +503,7 @@ def test_master_process_off(make_gate, coordinator, backends):
     conf = gate.prefix / "nginx.conf"
     conf.write_text(conf.read_text().replace("user www-data;", "master_process off;"))
     process = subprocess.Popen(gate.command("-g", "daemon off;"), env=gate.environment())
-    gate.pids.add(process.pid)
+    gate.pids.add((process.pid, born(process.pid)))
     try:
         coordinator.wait_up()
         coordinator.ask(wire.OPEN)
