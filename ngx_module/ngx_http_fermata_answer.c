@@ -43,8 +43,8 @@ static ngx_str_t  ngx_http_fermata_varies[] = {
 
 
 ngx_int_t
-ngx_http_fermata_add_header(ngx_http_request_t *r, char *key, char *value,
-    size_t len)
+ngx_http_fermata_push_header(ngx_http_request_t *r, char *key, size_t key_len,
+    char *value, size_t len)
 {
     ngx_table_elt_t  *h;
 
@@ -58,53 +58,11 @@ ngx_http_fermata_add_header(ngx_http_request_t *r, char *key, char *value,
     h->next = NULL;
 #endif
     h->key.data = (u_char *) key;
-    h->key.len = ngx_strlen(key);
+    h->key.len = key_len;
     h->value.data = (u_char *) value;
     h->value.len = len;
 
     return NGX_OK;
-}
-
-
-/* Seconds; the same for one client as long as nothing changes. */
-
-time_t
-ngx_http_fermata_retry_after(ngx_http_request_t *r,
-    ngx_http_fermata_main_conf_t *mcf)
-{
-    uint32_t                      client;
-    int64_t                       back_at;
-    ngx_str_t                    *addr;
-    ngx_http_fermata_loc_conf_t  *lcf;
-
-    lcf = ngx_http_get_module_loc_conf(r, ngx_http_fermata_module);
-
-    addr = &r->connection->addr_text;
-
-    client = ngx_murmur_hash2(addr->data, addr->len);
-
-    /* one aligned load: no need for the rest of the state */
-
-    back_at = *(volatile int64_t *) &mcf->sh->taken.back_at;
-
-    return fm_gate_retry_after(ngx_time(), back_at, lcf->retry_after, client);
-}
-
-
-ngx_int_t
-ngx_http_fermata_add_retry_after(ngx_http_request_t *r,
-    ngx_http_fermata_main_conf_t *mcf)
-{
-    u_char  *p, *last;
-
-    p = ngx_pnalloc(r->pool, NGX_TIME_T_LEN);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    last = ngx_sprintf(p, "%T", ngx_http_fermata_retry_after(r, mcf));
-
-    return ngx_http_fermata_add_header(r, "Retry-After", (char *) p, last - p);
 }
 
 

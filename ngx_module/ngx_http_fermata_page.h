@@ -47,8 +47,13 @@ ngx_http_fermata_page_t *ngx_http_fermata_page_of(ngx_http_request_t *r,
 ngx_int_t ngx_http_fermata_page_policy(ngx_conf_t *cf,
     ngx_http_fermata_main_conf_t *mcf);
 
-ngx_int_t ngx_http_fermata_add_header(ngx_http_request_t *r, char *key,
-    char *value, size_t len);
+/* key: a literal */
+
+#define ngx_http_fermata_add_header(r, key, value, len)                       \
+    ngx_http_fermata_push_header(r, key, sizeof(key) - 1, value, len)
+
+ngx_int_t ngx_http_fermata_push_header(ngx_http_request_t *r, char *key,
+    size_t key_len, char *value, size_t len);
 ngx_int_t ngx_http_fermata_add_retry_after(ngx_http_request_t *r,
     ngx_http_fermata_main_conf_t *mcf);
 void ngx_http_fermata_clear_headers(ngx_http_request_t *r, ngx_uint_t status);

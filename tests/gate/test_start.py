@@ -33,8 +33,7 @@ def test_it_obeys_before_it_serves(make_gate, coordinator, backends):
     try:
         wait_for(lambda: len(load.answers) > 200, 20, "visitors")
         assert status(gate.port)["waiting"] and status(gate.port)["mode"] == "closed"
-        wait_for(lambda: coordinator.sessions[-1].hello, 10, "a Hello")
-        session = coordinator.sessions[-1]
+        session = wait_for(lambda: next((s for s in coordinator.sessions if s.hello and not s.ended), None), 10, "a Hello")
         session.send(wire.frame(wire.WELCOME, major=1, cluster="demo", epoch=1, heartbeat_ms=1000,
                                 lost_ms=3000))
         wait_for(lambda: session.last, 10, "a report")
