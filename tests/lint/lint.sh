@@ -105,5 +105,6 @@ check layers "$here/layers.sh" "$build"
 check whitespace whitespace
 check spelling spelling
 check shellcheck check_shellcheck
+check mutants "$here/../sim/mutate.py" --check
 printf '%s passed, %s failed\n' $((count - failed)) "$failed"
 [ "$failed" = 0 ]

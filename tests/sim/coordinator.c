@@ -33,6 +33,8 @@ env_commit(void *ctx, const struct co_state *state, const struct co_run_row *run
 			w->steps_entered++;
 	if (state->epoch < w->state.epoch && w->has_state)
 		sim_violate(w, "I5: the journal's epoch went back");
+	for (unsigned i = 0; i < count; i++)
+		if (fm_is_equal(events[i].kind, "done")) sim_check_proof(w, events[i].step);
 	memcpy(&w->state, state, co_state_size(state));
 	w->has_state = true;
 	if (state->run.closed && !w->closed_seen) {

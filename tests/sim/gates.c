@@ -124,6 +124,7 @@ sim_gate_event(struct sim_world *w, const struct sim_event *event)
 	case SIM_EV_GATE_RESUME:
 		/* value 1: closed by hand, else taken back. */
 		g->by_hand = event->value == 1 ? FM_GATE_CLOSED : FM_GATE_NONE;
+		g->by_hand_at = w->now;
 		send_report(w, event->who);
 		return;
 	case SIM_EV_GATE_LINK:

@@ -155,15 +155,49 @@ check_workers(struct sim_world *w)
 	}
 }
 
+/* I5: in a new epoch everything is asked anew, so that no report of before proves anything. */
+static void
+check_voices(struct sim_world *w)
+{
+	const struct co_state *s = &w->state;
+
+	if (!w->has_state || s->run.state == CO_RUN_NONE) return;
+	if (s->gate.voice.epoch != s->epoch)
+		sim_violate(w, "I5: the gates are asked with a voice of epoch %llu in %llu",
+			    (unsigned long long)s->gate.voice.epoch, (unsigned long long)s->epoch);
+	for (unsigned i = 0; i < s->node_count; i++)
+		if (s->nodes[i].voice.epoch != s->epoch)
+			sim_violate(w, "I5: app%u is asked with a voice of epoch %llu in %llu",
+				    i + 1, (unsigned long long)s->nodes[i].voice.epoch,
+				    (unsigned long long)s->epoch);
+}
+
 void
 sim_check(struct sim_world *w)
 {
+	check_voices(w);
 	check_visitors(w);
 	check_workers(w);
 	check_one_version(w);
 	check_gates(w);
 	check_bypass(w);
 	check_served(w);
+}
+
+#define TOLD_MS 1000 /* a report has arrived by then */
+
+void
+sim_check_proof(struct sim_world *w, const char *step)
+{
+	if (!fm_is_equal(step, "open gates")) return;
+	for (unsigned i = 0; i < SIM_GATES; i++) {
+		const struct sim_gate *g = &w->gates[i];
+
+		if (g->by_hand == FM_GATE_CLOSED && g->up && g->link &&
+		    w->now - g->by_hand_at > TOLD_MS)
+			sim_violate(w, "gates: open, they say, and gate%u is closed by hand",
+				    i + 1);
+	}
 }
 
 static bool

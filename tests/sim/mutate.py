@@ -3,9 +3,11 @@
 
 A test of the test: a bug that the simulator does not see is a hole in it. Each row of mutants.txt names a
 file, what stands there, what is put in its place, and what that breaks. A mutant counts as caught when the
-simulator finds a violation or a run that is stuck (or the mutant trips an assertion).
+simulator finds a violation or a run that is stuck (or the mutant trips an assertion), or when it does not come
+to an end in a multiple of the time that it takes without a bug.
 
   mutate.py [--build DIR] [--only N] [--least N]
+  mutate.py --check         only: every text stands where its row says
 """
 import argparse
 import json
@@ -14,10 +16,11 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
-LIMIT_S = 170
+SIMULATION = ["--first", "--quick", "--runs", "4000"]
 
 
 def read_mutants(path):
@@ -54,43 +57,83 @@ def compile_one(source, target, extra=()):
                           capture_output=True, text=True)
 
 
+def check(mutants):
+    """Whether every text stands exactly once; says which does not."""
+    good = True
+    for number, (what, path, old, _) in enumerate(mutants, 1):
+        count = open(os.path.join(TOP, path), encoding="utf-8").read().count(old)
+        if count != 1:
+            print(f"mutant {number} ({what}): its text stands {count} times in {path}")
+            good = False
+    return good
+
+
+def link(objects, program):
+    subprocess.run(["cc", *objects, "-o", program], check=True)
+
+
+def simulate(program, limit_s=None):
+    """(has it found something, its first words)"""
+    try:
+        run = subprocess.run([program, *SIMULATION], check=False, capture_output=True, text=True, timeout=limit_s)
+        return run.returncode != 0, (run.stdout.splitlines() or [run.stderr.strip()])[0]
+    except subprocess.TimeoutExpired:
+        return True, f"it never ends ({limit_s:.0f} s)"
+
+
+def compile_all(build, scratch):
+    """{source: object}"""
+    objects = {}
+    for number, path in enumerate(sources(build)):
+        objects[path] = os.path.join(scratch, f"{number}.o")
+        done = compile_one(os.path.join(TOP, path), objects[path])
+        if done.returncode != 0:
+            sys.exit(f"{path} does not compile: {done.stderr}")
+    return objects
+
+
+def plant(objects, scratch, program, number, mutant):
+    """Makes the program with this bug in it."""
+    what, path, old, new = mutant
+    mutated, made = os.path.join(scratch, "mutant.c"), os.path.join(scratch, "mutant.o")
+    with open(os.path.join(TOP, path), encoding="utf-8") as file:
+        text = file.read()
+    with open(mutated, "w", encoding="utf-8") as file:
+        file.write(text.replace(old, new))
+    if compile_one(mutated, made, ("-I", os.path.join(TOP, os.path.dirname(path)))).returncode != 0:
+        sys.exit(f"mutant {number} ({what}) does not compile")
+    link([o for p, o in objects.items() if p != path] + [made], program)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default=os.path.join(TOP, "build"))
+    parser.add_argument("--check", action="store_true")
     parser.add_argument("--only", type=int, default=0)
     parser.add_argument("--least", type=int, default=19)
     args = parser.parse_args()
     mutants = read_mutants(os.path.join(HERE, "mutants.txt"))
+    if not check(mutants):
+        return 1
+    if args.check:
+        return 0
     caught = 0
     with tempfile.TemporaryDirectory() as scratch:
-        objects = {}
-        for number, path in enumerate(sources(args.build)):
-            objects[path] = os.path.join(scratch, f"{number}.o")
-            done = compile_one(os.path.join(TOP, path), objects[path])
-            if done.returncode != 0:
-                sys.exit(f"{path} does not compile: {done.stderr}")
-        for number, (what, path, old, new) in enumerate(mutants, 1):
+        objects, program = compile_all(args.build, scratch), os.path.join(scratch, "fm-sim")
+        link(objects.values(), program)
+        began = time.monotonic()
+        seen, told = simulate(program)
+        if seen:
+            sys.exit(f"without any bug the simulator says: {told}")
+        limit_s = 5 * (time.monotonic() - began)
+        print(f"without a bug: nothing found in {limit_s / 5:.0f} s", flush=True)
+        for number, mutant in enumerate(mutants, 1):
             if args.only and number != args.only:
                 continue
-            text = open(os.path.join(TOP, path), encoding="utf-8").read()
-            if text.count(old) != 1:
-                sys.exit(f"mutant {number} ({what}): its text stands {text.count(old)} times in {path}")
-            mutated = os.path.join(scratch, "mutant.c")
-            open(mutated, "w", encoding="utf-8").write(text.replace(old, new))
-            folder = os.path.join(TOP, os.path.dirname(path))
-            if compile_one(mutated, os.path.join(scratch, "mutant.o"), ("-I", folder)).returncode != 0:
-                sys.exit(f"mutant {number} ({what}) does not compile")
-            linked = [o for p, o in objects.items() if p != path] + [os.path.join(scratch, "mutant.o")]
-            program = os.path.join(scratch, "fm-sim")
-            subprocess.run(["cc", *linked, "-o", program], check=True)
-            try:
-                run = subprocess.run([program, "--first", "--thin", "7", "--runs", "4000"], check=False,
-                                     capture_output=True, text=True, timeout=LIMIT_S)
-                seen, told = run.returncode != 0, (run.stdout.splitlines() or [run.stderr.strip()])[0]
-            except subprocess.TimeoutExpired:
-                seen, told = True, "it never ends"
+            plant(objects, scratch, program, number, mutant)
+            seen, told = simulate(program, limit_s)
             caught += seen
-            print(f"{'caught' if seen else 'MISSED':7} {number:3} {what}\n            {told[:110] if seen else path}",
+            print(f"{'caught' if seen else 'MISSED':7} {number:3} {mutant[0]}\n            {told[:110] if seen else mutant[1]}",
                   flush=True)
     total = 1 if args.only else len(mutants)
     print(f"mutate: {caught} of {total} planted bugs caught")

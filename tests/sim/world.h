@@ -164,6 +164,7 @@ struct sim_gate {
 	bool waiting; /* just started: the page until it is told */
 	bool untold;  /* waited in vain: goes by its file */
 	enum fm_gate_mode by_hand;
+	int64_t by_hand_at;
 	enum fm_gate_mode mode;
 	struct fm_gate_ask ask; /* on disk */
 	struct fm_voice highest;
@@ -245,6 +246,8 @@ void sim_check_hooks(struct sim_world *world, unsigned node, enum ag_hook before
 void sim_check_migration(struct sim_world *world, unsigned node);
 /* Before a signal to a live application. */
 void sim_check_signal(struct sim_world *world, unsigned node);
+/* Of a row that the journal is told to be done. */
+void sim_check_proof(struct sim_world *world, const char *step);
 void sim_check_end(struct sim_world *world);
 void sim_violate(struct sim_world *world, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
