@@ -91,7 +91,9 @@ def without_ours(container):
         config.pop(key)
     if container["Id"].startswith(config["Hostname"]):
         config.pop("Hostname")
-    env = {k: v for k, v in env_of(container).items() if k not in ("SKIP_SAME_VERSION_UPGRADE", "IMAGE_SAYS")}
+    # Podman tells the host's name as a setting, once it has started.
+    moves = ("SKIP_SAME_VERSION_UPGRADE", "IMAGE_SAYS", "HOSTNAME")
+    env = {k: v for k, v in env_of(container).items() if k not in moves}
     labels = {k: v for k, v in container["Config"]["Labels"].items()
               if not k.startswith("fermata.") and k != "org.opencontainers.image.version"}
     host.pop("RestartPolicy")
@@ -116,7 +118,8 @@ def test_upgrade_pulls_pins_and_keeps(running):
     assert env_of(after)["IMAGE_SAYS"] == "2.2.16"  # the image's own moved with the image
     digest = after["Config"]["Labels"]["fermata.digest"]
     assert re.fullmatch(re.escape(running.images.registry.repository) + r"@sha256:[0-9a-f]{64}", digest)
-    assert after["Image"].startswith("sha256:") and after["Config"]["Image"] == after["Image"]
+    assert after["Image"].startswith("sha256:")
+    assert running.engine.tells_names or after["Config"]["Image"] == after["Image"]
     # The first migrated, the second may not: its image would run the upgrade again.
     modes = {name: running.container(name)["Config"]["Labels"]["fermata.mode"] for name in ("app1", "app2")}
     assert modes == {"app1": "migrate", "app2": "plain"}

@@ -35,7 +35,7 @@ def container(node, images, version, storage):
             "NetworkMode": "host", "RestartPolicy": {"Name": "unless-stopped"},
             "Binds": [*images.binds, f"{storage}:{STORAGE}", f"{node.folder}:/node"],
             "Memory": images.memory, "CapAdd": ["SYS_NICE"], "ExtraHosts": ["db.example:127.0.0.1"],
-            "Ulimits": [{"Name": "nofile", "Soft": 2048, "Hard": 4096}],
+            "Ulimits": [{"Name": "nofile", "Soft": 2048, "Hard": 4096}, *images.engine.ulimits],
             "LogConfig": {"Type": "json-file", "Config": {"max-size": "1m"}},
             "Tmpfs": {"/scratch": "size=1m"},
         },

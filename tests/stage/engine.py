@@ -41,6 +41,8 @@ class _Connection(http.client.HTTPConnection):
 
 class Engine:
     """dockerd, ended by its pid; every container of it ends with it."""
+    ulimits = ()  # that a container has to ask for
+    tells_names = False  # of an image in place of its digest, whatever it was asked for by
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
@@ -139,6 +141,12 @@ class Engine:
         except EngineError as error:
             if error.status != 404:
                 raise
+
+    def load(self, repository, tag, lines, tar, headers=None):
+        """An image from its file system and the lines of its Dockerfile. tar: bytes or a file."""
+        changes = "&".join(f"changes={urllib.parse.quote(line, safe='')}" for line in lines)
+        self.stream("POST", f"/images/create?fromSrc=-&repo={repository}&tag={tag}&{changes}", tar,
+                    {"Content-Type": "application/x-tar", **(headers or {})})
 
     def names(self):
         return sorted(row["Names"][0][1:] for row in self.ask("GET", "/containers/json?all=1"))
@@ -246,14 +254,9 @@ class Images:
 
     def make(self, tag, version=None, **tune):
         """tag: of the repository; version: of the code in it, the tag when not given."""
-        place = self._place(tag, settings(version or tag, COMMAND))
-        self.engine.stream("POST", f"/images/create?fromSrc=-&{place}", _tar(version or tag, tune),
-                           {"Content-Type": "application/x-tar"})
+        version = version or tag
+        self.engine.load(self.registry.repository, tag, settings(version, COMMAND), _tar(version, tune))
         return self.push(tag)
-
-    def _place(self, tag, lines):
-        changes = "&".join(f"changes={urllib.parse.quote(line, safe='')}" for line in lines)
-        return f"repo={self.registry.repository}&tag={tag}&{changes}"
 
     def push(self, tag):
         self.engine.stream("POST", f"/images/{self.registry.repository}/push?tag={tag}", headers=self.registry.header)

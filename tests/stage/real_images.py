@@ -1,5 +1,6 @@
 """The real NocoBase as images: one from npm, and the same code relabelled as a further layer."""
 
+import contextlib
 import os
 import shutil
 import tarfile
@@ -24,19 +25,24 @@ class RealImages(Images):
 
     def make(self, tag, how="ok"):  # pylint: disable=arguments-differ
         if tag == BASE_VERSION:
-            self._send("/images/create?fromSrc=-&" + self._place(tag, settings(tag, COMMAND)), self._fill_base)
+            with self._tar(self._fill_base) as (file, headers):
+                self.engine.load(self.registry.repository, tag, settings(tag, COMMAND), file, headers)
         else:
             self.app.offer(Release(tag, how))
-            self._send(f"/build?t={self.registry.repository}:{tag}", lambda tar: self._fill_changed(tar, tag))
+            with self._tar(lambda tar: self._fill_changed(tar, tag)) as (file, headers):
+                self.engine.stream("POST", f"/build?t={self.registry.repository}:{tag}", file,
+                                   {"Content-Type": "application/x-tar", **headers})
         return self.push(tag)
 
-    def _send(self, path, fill):
+    @contextlib.contextmanager
+    def _tar(self, fill):
+        """(what fill() has put in, headers): too large for our memory."""
         with tempfile.TemporaryFile(dir=self.app.sources.parent) as file:
             with tarfile.open(fileobj=file, mode="w") as tar:
                 fill(tar)
             size = file.tell()
             file.seek(0)
-            self.engine.stream("POST", path, file, {"Content-Type": "application/x-tar", "Content-Length": str(size)})
+            yield file, {"Content-Length": str(size)}
 
     def _fill_base(self, tar):
         file_system(tar)

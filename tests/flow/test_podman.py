@@ -1,0 +1,27 @@
+"""The docker runtime on Podman's compatible socket: flows of test_docker.py once more, where Podman is installed.
+Not the one of an end that nobody asked for: Podman may take half a minute to tell it."""
+
+import pytest
+
+from stage.place import StageError, make_folder, remove_folder
+from stage.podman import Podman
+from test_docker import (  # noqa: F401  pylint: disable=unused-import
+    docked, images, make_docked, running, test_a_tag_that_moves_or_lies_is_refused,
+    test_an_agent_that_was_killed_adopts_its_container,
+    test_failing_upgrade_is_rolled_back_to_the_same_container, test_startup_makes_a_container_ours_and_changes_nothing_else,
+    test_the_output_goes_to_the_log_file, test_upgrade_pulls_pins_and_keeps)
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def engine():
+    folder = make_folder()
+    engine = Podman(folder / "engine")
+    try:
+        engine.start()
+    except StageError as error:
+        pytest.skip(f"no Podman can run here: {error}")
+    yield engine
+    engine.stop()
+    remove_folder(folder)
