@@ -222,7 +222,8 @@ def die_in(rig, bring):
         wrong = wrong or f"{before} became {sorted(alive)} with the next agent"
     if bring in (in_stopped, in_refused, in_crashed) and alive:
         wrong = wrong or f"{sorted(alive)} were started"
-    if bring is in_refused and report["app"] not in ("refused", "starting"):
+    # It starts nothing before it is told anew, so that it may say `stopped` as well.
+    if bring is in_refused and report["app"] not in ("stopped", "refused", "starting"):
         wrong = wrong or f"it is {report['app']}"
     return (came - began) * 1000, wrong
 
