@@ -45,7 +45,7 @@ def hurried(make_cluster):
     return cluster
 
 
-@pytest.mark.parametrize("name", ["app3", "app1"])
+@pytest.mark.parametrize("name", ["app3", pytest.param("app1", marks=pytest.mark.slow)])
 def test_a_dead_host_is_left_out_of_an_upgrade_and_catches_up(hurried, name):
     cluster = hurried
     cluster.app.offer(Release("2.2.16"))
@@ -80,6 +80,7 @@ def test_a_dead_host_is_left_out_of_an_upgrade_and_catches_up(hurried, name):
     cluster.cli("restart", expect=0)
 
 
+@pytest.mark.slow
 def test_a_host_that_dies_in_a_run_is_left_out_by_name(running):
     cluster = running
     cluster.app.offer(Release("2.2.16", "slow:5"))

@@ -53,6 +53,7 @@ def both(make_cluster):
     return one, two
 
 
+@pytest.mark.slow
 def test_the_other_notices_nothing(both):
     one, two = both
     two.cli("startup", expect=0)

@@ -111,6 +111,7 @@ def two(make_cluster):
         cluster.second.stop()
 
 
+@pytest.mark.slow
 def test_without_a_gate_that_is_away(two):
     """Refused with what to type; with that it goes on, and the gate obeys before its first request."""
     two.second.stop()
@@ -148,6 +149,7 @@ def test_a_run_does_not_end_without_a_gate_that_went_away(two):
     wait_for(lambda: asked(two.second) == OPEN, 20, "gate2, which is told the newest")
 
 
+@pytest.mark.slow
 def test_a_new_binary_in_the_middle_of_an_upgrade(two):
     """Two nginx, two sessions of one name: the run waits for both, and both open."""
     two.app.offer(Release("2.2.16", "slow:6"))

@@ -89,6 +89,7 @@ def test_a_migration_that_does_not_move_is_left_alone_and_a_person_asked(hanging
     assert "pg_sleep" in shown and "nobody-sees" not in logs + shown
 
 
+@pytest.mark.slow
 def test_a_migration_that_does_not_move_is_begun_anew_on_a_persons_word(hanging):
     cluster = hanging
     pids = pids_of(cluster, "app1")

@@ -16,7 +16,7 @@
 
 #define SHOWN_MOST 12
 #define WORKERS_MOST 8
-#define QUICK_PAIRS 16 /* of the pairs, --quick runs one in so many; of the rest all */
+#define QUICK_PAIRS 32 /* of the pairs, --quick runs one in so many; of the rest all */
 
 /* Every way a procedure is begun that makes its rows differ. */
 static const struct variant {
