@@ -7,6 +7,8 @@
 #include "ngx_http_fermata_module.h"
 
 
+static ngx_http_fermata_main_conf_t *ngx_http_fermata_variable_cluster(
+    ngx_http_request_t *r, ngx_http_variable_value_t *v);
 static ngx_int_t ngx_http_fermata_cluster_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_fermata_mode_variable(ngx_http_request_t *r,
@@ -63,16 +65,30 @@ static ngx_http_variable_t  ngx_http_fermata_vars[] = {
 };
 
 
+/* NULL: no gate rules here, and the variable is not found. */
+
+static ngx_http_fermata_main_conf_t *
+ngx_http_fermata_variable_cluster(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v)
+{
+    ngx_http_fermata_main_conf_t  *mcf;
+
+    mcf = ngx_http_fermata_cluster_of(r);
+
+    v->not_found = (mcf == NULL);
+
+    return mcf;
+}
+
+
 static ngx_int_t
 ngx_http_fermata_cluster_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
     ngx_http_fermata_main_conf_t  *mcf;
 
-    mcf = ngx_http_fermata_cluster_of(r);
-
+    mcf = ngx_http_fermata_variable_cluster(r, v);
     if (mcf == NULL) {
-        v->not_found = 1;
         return NGX_OK;
     }
 
@@ -100,10 +116,8 @@ ngx_http_fermata_mode_variable(ngx_http_request_t *r,
     enum fm_gate_mode              mode;
     ngx_http_fermata_main_conf_t  *mcf;
 
-    mcf = ngx_http_fermata_cluster_of(r);
-
+    mcf = ngx_http_fermata_variable_cluster(r, v);
     if (mcf == NULL) {
-        v->not_found = 1;
         return NGX_OK;
     }
 
@@ -157,10 +171,8 @@ ngx_http_fermata_number_variable(ngx_http_request_t *r,
     struct fm_gate_ask             ask;
     ngx_http_fermata_main_conf_t  *mcf;
 
-    mcf = ngx_http_fermata_cluster_of(r);
-
+    mcf = ngx_http_fermata_variable_cluster(r, v);
     if (mcf == NULL) {
-        v->not_found = 1;
         return NGX_OK;
     }
 
@@ -193,10 +205,8 @@ ngx_http_fermata_text_variable(ngx_http_request_t *r,
     struct fm_gate_ask             ask;
     ngx_http_fermata_main_conf_t  *mcf;
 
-    mcf = ngx_http_fermata_cluster_of(r);
-
+    mcf = ngx_http_fermata_variable_cluster(r, v);
     if (mcf == NULL) {
-        v->not_found = 1;
         return NGX_OK;
     }
 
@@ -232,10 +242,8 @@ ngx_http_fermata_retry_after_variable(ngx_http_request_t *r,
 {
     ngx_http_fermata_main_conf_t  *mcf;
 
-    mcf = ngx_http_fermata_cluster_of(r);
-
+    mcf = ngx_http_fermata_variable_cluster(r, v);
     if (mcf == NULL) {
-        v->not_found = 1;
         return NGX_OK;
     }
 

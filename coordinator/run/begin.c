@@ -111,7 +111,6 @@ make_run(struct co_core *core, struct co_state *draft, const struct co_order *or
 	*run = (struct co_run){
 		.number = ++draft->last_run,
 		.state = CO_RUN_RUNNING,
-		.first = co_first_of(&core->config),
 		.yes = order->yes,
 		.no_backup = order->no_backup,
 		.page = order->page,
@@ -127,15 +126,6 @@ make_run(struct co_core *core, struct co_state *draft, const struct co_order *or
 	draft->gate.back_at = order->back_at;
 	draft->gate.estimated = false;
 	draft->epoch++;
-}
-
-unsigned
-co_first_of(const struct co_config *config)
-{
-	unsigned i = 0;
-
-	while (i + 1 < config->node_count && config->workers[i]) i++;
-	return i;
 }
 
 bool

@@ -117,9 +117,6 @@ struct co_step {
 	const char *says;
 };
 
-/* The node that goes first: of those that take requests. */
-unsigned co_first_of(const struct co_config *config);
-
 struct co_order;
 
 struct co_procedure {

@@ -13,14 +13,19 @@ find_node(const struct co_turn *t, const char *name)
 	return -1;
 }
 
-/* The first of the settings that takes requests and is not left out. */
+/* The first of the settings that takes requests and is not left out; if all of them are, the first of them,
+ * which is then refused by its name. */
 static unsigned
 first_node(const struct co_turn *t)
 {
-	for (unsigned i = 0; i < t->state->node_count; i++)
-		if (!t->config->workers[i] && !co_is_without(&t->state->run, co_node_name(t, i)))
-			return i;
-	return co_first_of(t->config);
+	int first = -1;
+
+	for (unsigned i = 0; i < t->state->node_count; i++) {
+		if (t->config->workers[i]) continue;
+		if (!co_is_without(&t->state->run, co_node_name(t, i))) return i;
+		if (first < 0) first = (int)i;
+	}
+	return first < 0 ? 0 : (unsigned)first;
 }
 
 /* The release that the cluster is on: as journalled, else as the first node says. */

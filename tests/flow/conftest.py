@@ -16,7 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 sys.dont_write_bytecode = True
 
 from stage.cluster import Cluster  # noqa: E402  pylint: disable=wrong-import-position
-from stage.place import make_folder, remove_folder  # noqa: E402  pylint: disable=wrong-import-position
+from stage.place import StageError, make_folder, remove_folder  # noqa: E402  pylint: disable=wrong-import-position
 from stage.services import Postgres  # noqa: E402  pylint: disable=wrong-import-position
 from stage.programs import AGENT, CLI, COORDINATOR  # noqa: E402  pylint: disable=wrong-import-position
 
@@ -52,6 +52,19 @@ def merged(quick, own):
     for section, values in (own or {}).items():
         result.setdefault(section, {}).update(values)
     return result
+
+
+def running_engine(kind):
+    """A container engine for a fixture to yield; where it cannot run, the test is skipped."""
+    folder = make_folder()
+    engine = kind(folder / "engine")
+    try:
+        engine.start()
+    except StageError as error:
+        pytest.skip(f"no container engine can run here: {error}")
+    yield engine
+    engine.stop()
+    remove_folder(folder)
 
 
 @pytest.fixture(scope="session")

@@ -9,22 +9,14 @@ import pytest
 from stage.docked import Docked, container, container_name
 from stage.engine import Engine, Images, Registry
 from stage.programs import AGENT
-from stage.place import StageError, make_folder, remove_folder, wait_for
-from conftest import QUICK_AGENT, QUICK_COORDINATOR, merged
+from stage.place import make_folder, remove_folder, wait_for
+from conftest import QUICK_AGENT, QUICK_COORDINATOR, merged, running_engine
 from cues import assert_nobody_saw_more_than_the_page, end_of, everywhere, watched
 
 
 @pytest.fixture(scope="module")
 def engine():
-    folder = make_folder()
-    engine = Engine(folder / "engine")
-    try:
-        engine.start()
-    except StageError as error:
-        pytest.skip(f"no container engine can run here: {error}")
-    yield engine
-    engine.stop()
-    remove_folder(folder)
+    yield from running_engine(Engine)
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,9 @@ from stage import checks
 from stage.application import BASE_VERSION
 from stage.docked import Docked, container_name
 from stage.engine import Engine, Registry
-from stage.place import StageError, make_folder, remove_folder
+from stage.place import make_folder, remove_folder
 from stage.real_images import RealImages
+from conftest import running_engine
 from cues import end_of, everywhere, reached_while_closed, watched
 
 pytestmark = [pytest.mark.slow, pytest.mark.limit(900)]  # images of 1.1 GiB
@@ -16,14 +17,15 @@ VISITORS = {"sockets": 0, "lists": 0, "page_loads": 2, "writes": 0, "token": Non
 
 
 @pytest.fixture(scope="module")
-def stage(lent_postgres):
+def engine():
+    yield from running_engine(Engine)
+
+
+@pytest.fixture(scope="module")
+def stage(engine, lent_postgres):
     """Two nodes, up and serving."""
     folder = make_folder()
-    engine, registry = Engine(folder / "engine"), Registry(folder / "registry")
-    try:
-        engine.start()
-    except StageError as error:
-        pytest.skip(f"no container engine can run here: {error}")
+    registry = Registry(folder / "registry")
     docked = None
     try:
         images = RealImages(engine, registry.start(), folder / "images")
@@ -39,7 +41,6 @@ def stage(lent_postgres):
         if docked:
             docked.close()
         registry.stop()
-        engine.stop()
         remove_folder(folder)
 
 

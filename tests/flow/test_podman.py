@@ -3,8 +3,8 @@ Not the one of an end that nobody asked for: Podman may take half a minute to te
 
 import pytest
 
-from stage.place import StageError, make_folder, remove_folder
 from stage.podman import Podman
+from conftest import running_engine
 from test_docker import (  # noqa: F401  pylint: disable=unused-import
     docked, images, make_docked, running, test_a_tag_that_moves_or_lies_is_refused,
     test_an_agent_that_was_killed_adopts_its_container,
@@ -16,12 +16,4 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def engine():
-    folder = make_folder()
-    engine = Podman(folder / "engine")
-    try:
-        engine.start()
-    except StageError as error:
-        pytest.skip(f"no Podman can run here: {error}")
-    yield engine
-    engine.stop()
-    remove_folder(folder)
+    yield from running_engine(Podman)

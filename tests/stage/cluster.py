@@ -106,7 +106,7 @@ class Cluster(Stage):
         self.wait_connected()
         return self
 
-    def wait_connected(self, limit=20):
+    def wait_connected(self, limit=60):
         def connected():
             self.coordinator.process.expect_alive()
             for agent in self.agents.values():
@@ -116,8 +116,9 @@ class Cluster(Stage):
                 return False
             status = said.json[0]["status"]
             peers = status.get("nodes", []) + status.get("gates", [])
-            return len(peers) == len(self.nodes) + 1 and all(peer.get("connected") for peer in peers)
-        wait_for(connected, limit, "all agents and the gate are connected", every=0.1)
+            return (len(peers) == len(self.nodes) + 1 and all(peer.get("connected") for peer in peers)
+                    and all(node.get("app", "unknown") != "unknown" for node in status["nodes"]))
+        wait_for(connected, limit, "all agents and the gate are connected, and agents say what they have", every=0.1)
 
     def run(self, number=None):
         """A run with its steps and events, as `fermata show RUN --json` has it."""

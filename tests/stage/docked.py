@@ -2,7 +2,6 @@
 
 from .cluster import Cluster
 from .engine import APP_DIR
-from .place import wait_for
 from .programs import Agent
 
 STORAGE = f"{APP_DIR}/storage"
@@ -54,13 +53,6 @@ class Docked(Cluster):
         for node in self.nodes:
             engine.ask("POST", f"/containers/create?name={container_name(node)}",
                        container(node, images, version, self.storage))
-
-    def wait_connected(self, limit=60):
-        super().wait_connected(limit)
-
-        def known():
-            return all(node.get("app", "unknown") != "unknown" for node in self.cli.status()["status"]["nodes"])
-        wait_for(known, limit, "every agent has read its container's version", every=0.1)
 
     def container(self, name="app1"):
         """As the engine has it; None: there is none."""

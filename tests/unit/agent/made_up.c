@@ -258,3 +258,14 @@ made_up_ready(struct made_up *w, const char *version)
 	made_up_look(w, w->spawned, 0);
 	assert_int_equal(w->said.app, FM_APP_READY);
 }
+
+void
+made_up_run(struct made_up *w, uint64_t seq, uint64_t run, enum fm_start_mode mode)
+{
+	struct fm_agent_ask ask = made_up_ask(seq, FM_APP_GOAL_RUNNING, "2.2.15");
+
+	ask.run = run;
+	ask.start = mode;
+	ask.start_serial = seq;
+	assert_true(made_up_say(w, &ask));
+}

@@ -44,6 +44,8 @@ int made_up_teardown(void **state);
 
 struct fm_agent_ask made_up_ask(uint64_t seq, enum fm_app_goal app, const char *release);
 bool made_up_say(struct made_up *w, const struct fm_agent_ask *ask);
+/* To run 2.2.15, under a serial of its own; it must be taken. */
+void made_up_run(struct made_up *w, uint64_t seq, uint64_t run, enum fm_start_mode mode);
 void made_up_pass(struct made_up *w, int64_t ms); /* time, in wakes the core asked for */
 void made_up_processes(struct made_up *w, unsigned alive, const char *strange);
 void made_up_probe(struct made_up *w, enum ag_health health, const char *text);

@@ -7,31 +7,20 @@
 #include "base/text.h"
 
 static void
-run_asked(struct made_up *w, uint64_t seq, uint64_t run, enum fm_start_mode mode)
-{
-	struct fm_agent_ask ask = made_up_ask(seq, FM_APP_GOAL_RUNNING, "2.2.15");
-
-	ask.run = run;
-	ask.start = mode;
-	ask.start_serial = seq;
-	assert_true(made_up_say(w, &ask));
-}
-
-static void
 test_reboot(void **state)
 {
 	struct made_up *w = *state;
 	unsigned looks;
 
-	run_asked(w, 1, 0, FM_START_PLAIN);
+	made_up_run(w, 1, 0, FM_START_PLAIN);
 	made_up_ready(w, "2.2.15");
 	made_up_restart(w, 0);
 	looks = w->looks;
 	made_up_pass(w, 3600000); /* nobody has said what is to run by now */
 	assert_int_equal(w->looks, looks);
 	assert_int_equal(w->said.app, FM_APP_STOPPED);
-	run_asked(w, 1, 0, FM_START_PLAIN); /* the same as before, and yet a word */
-	made_up_look(w, "2.2.16", 0);	    /* upgraded meanwhile: the guard holds */
+	made_up_run(w, 1, 0, FM_START_PLAIN); /* the same as before, and yet a word */
+	made_up_look(w, "2.2.16", 0);	      /* upgraded meanwhile: the guard holds */
 	assert_int_equal(w->said.app, FM_APP_REFUSED);
 	assert_int_equal(w->spawns, 1);
 	made_up_pass(w, 5000);
@@ -46,7 +35,7 @@ test_catching_up(void **state)
 	struct fm_agent_ask ask = made_up_ask(9, FM_APP_GOAL_RUNNING, "2.2.17");
 	unsigned jobs;
 
-	run_asked(w, 1, 0, FM_START_PLAIN);
+	made_up_run(w, 1, 0, FM_START_PLAIN);
 	made_up_ready(w, "2.2.15");
 	jobs = w->jobs;
 	made_up_restart(w, 0);
@@ -71,7 +60,7 @@ test_start_wait(void **state)
 	struct made_up *w = *state;
 	unsigned looks;
 
-	run_asked(w, 1, 0, FM_START_PLAIN);
+	made_up_run(w, 1, 0, FM_START_PLAIN);
 	made_up_ready(w, "2.2.15");
 	made_up_restart(w, 0);
 	w->core->limits.start_wait_ms = 60000;

@@ -11,22 +11,11 @@
 	} while (0)
 
 static void
-run_asked(struct made_up *w, uint64_t seq, uint64_t run, enum fm_start_mode mode)
-{
-	struct fm_agent_ask ask = made_up_ask(seq, FM_APP_GOAL_RUNNING, "2.2.15");
-
-	ask.run = run;
-	ask.start = mode;
-	ask.start_serial = seq;
-	assert_true(made_up_say(w, &ask));
-}
-
-static void
 test_look_before_start(void **state)
 {
 	struct made_up *w = *state;
 
-	run_asked(w, 1, 1, FM_START_PLAIN);
+	made_up_run(w, 1, 1, FM_START_PLAIN);
 	assert_int_equal(w->looks, 1);
 	assert_int_equal(w->spawns, 0);
 	made_up_look(w, "2.2.15", 0);
@@ -44,7 +33,7 @@ test_old_look_is_no_leave(void **state)
 	struct made_up *w = *state;
 	struct fm_agent_ask ask = made_up_ask(2, FM_APP_GOAL_RUNNING, "2.2.15");
 
-	run_asked(w, 1, 1, FM_START_PLAIN);
+	made_up_run(w, 1, 1, FM_START_PLAIN);
 	ask.run = 1;
 	ask.start_serial = 9;
 	made_up_say(w, &ask);
@@ -60,7 +49,7 @@ test_refused(void **state)
 {
 	struct made_up *w = *state;
 
-	run_asked(w, 1, 1, FM_START_MIGRATE);
+	made_up_run(w, 1, 1, FM_START_MIGRATE);
 	made_up_look(w, "2.2.16", 0);
 	assert_int_equal(w->spawns, 0);
 	assert_int_equal(w->said.app, FM_APP_REFUSED);
@@ -80,7 +69,7 @@ test_database_away(void **state)
 {
 	struct made_up *w = *state;
 
-	run_asked(w, 1, 1, FM_START_PLAIN);
+	made_up_run(w, 1, 1, FM_START_PLAIN);
 	for (int i = 1; i <= 1000; i++) {
 		assert_int_equal(w->looks, i);
 		made_up_look(w, NULL, 0);
@@ -97,7 +86,7 @@ test_modes(void **state)
 {
 	struct made_up *w = *state;
 
-	run_asked(w, 1, 1, FM_START_MIGRATE);
+	made_up_run(w, 1, 1, FM_START_MIGRATE);
 	made_up_look(w, "", 0);
 	assert_int_equal(w->spawns, 1);
 	assert_int_equal(w->mode, FM_START_MIGRATE);
@@ -108,7 +97,7 @@ test_mode_same_version_is_plain(void **state)
 {
 	struct made_up *w = *state;
 
-	run_asked(w, 1, 1, FM_START_MIGRATE);
+	made_up_run(w, 1, 1, FM_START_MIGRATE);
 	made_up_look(w, "2.2.15", 0);
 	assert_int_equal(w->mode, FM_START_PLAIN);
 }
@@ -119,7 +108,7 @@ test_migrate_once(void **state)
 {
 	struct made_up *w = *state;
 
-	run_asked(w, 1, 0, FM_START_MIGRATE);
+	made_up_run(w, 1, 0, FM_START_MIGRATE);
 	made_up_look(w, "2.2.14", 0);
 	assert_int_equal(w->mode, FM_START_MIGRATE);
 	ag_on_spawned(w->core, true, "", w->now);
@@ -135,7 +124,7 @@ test_migrate_once(void **state)
 	made_up_look(w, "2.2.14", 0);
 	assert_int_equal(w->spawns, 1);
 	/* A new try that was asked for has it again. */
-	run_asked(w, 2, 0, FM_START_MIGRATE);
+	made_up_run(w, 2, 0, FM_START_MIGRATE);
 	made_up_look(w, "2.2.14", 0); /* of before */
 	made_up_look(w, "2.2.14", 0);
 	assert_int_equal(w->spawns, 2);
@@ -147,7 +136,7 @@ test_ready_needs_all_three(void **state)
 {
 	struct made_up *w = *state;
 
-	run_asked(w, 1, 1, FM_START_MIGRATE);
+	made_up_run(w, 1, 1, FM_START_MIGRATE);
 	made_up_look(w, "2.2.14", 0);
 	ag_on_spawned(w->core, true, "", w->now);
 	made_up_processes(w, 3, "");
@@ -184,7 +173,7 @@ test_said_failed(void **state)
 {
 	struct made_up *w = *state;
 
-	run_asked(w, 1, 1, FM_START_PLAIN);
+	made_up_run(w, 1, 1, FM_START_PLAIN);
 	made_up_look(w, "2.2.15", 0);
 	ag_on_spawned(w->core, true, "", w->now);
 	made_up_processes(w, 2, "");
@@ -194,7 +183,7 @@ test_said_failed(void **state)
 	/* It lives on, for people to look at, until a stop or a new try is asked for. */
 	made_up_pass(w, 60000);
 	assert_int_equal(w->terms, 0);
-	run_asked(w, 2, 1, FM_START_PLAIN);
+	made_up_run(w, 2, 1, FM_START_PLAIN);
 	assert_int_equal(w->said.app, FM_APP_STARTING);
 	made_up_probe(w, AG_HEALTH_FAILED, "of before the ask");
 	assert_int_equal(w->terms, 0);
@@ -212,9 +201,9 @@ test_new_try_of_ready(void **state)
 {
 	struct made_up *w = *state;
 
-	run_asked(w, 1, 1, FM_START_PLAIN);
+	made_up_run(w, 1, 1, FM_START_PLAIN);
 	made_up_ready(w, "2.2.15");
-	run_asked(w, 2, 1, FM_START_MIGRATE);
+	made_up_run(w, 2, 1, FM_START_MIGRATE);
 	assert_int_equal(w->said.app, FM_APP_READY); /* as it was, and proves nothing new */
 	assert_int_equal(w->said.voice.seq, 1);
 	made_up_probe(w, AG_HEALTH_OK, "");
@@ -233,7 +222,7 @@ test_stuck(void **state)
 {
 	struct made_up *w = *state;
 
-	run_asked(w, 1, 1, FM_START_PLAIN);
+	made_up_run(w, 1, 1, FM_START_PLAIN);
 	made_up_look(w, "2.2.15", 0);
 	ag_on_spawned(w->core, true, "", w->now);
 	made_up_processes(w, 2, "");
@@ -257,7 +246,7 @@ test_not_stuck_without_database(void **state)
 {
 	struct made_up *w = *state;
 
-	run_asked(w, 1, 1, FM_START_PLAIN);
+	made_up_run(w, 1, 1, FM_START_PLAIN);
 	made_up_look(w, "2.2.15", 0);
 	ag_on_spawned(w->core, true, "", w->now);
 	made_up_processes(w, 2, "");
@@ -276,7 +265,7 @@ test_crash_in_a_run(void **state)
 {
 	struct made_up *w = *state;
 
-	run_asked(w, 1, 7, FM_START_PLAIN);
+	made_up_run(w, 1, 7, FM_START_PLAIN);
 	made_up_ready(w, "2.2.15");
 	made_up_processes(w, 0, "");
 	assert_int_equal(w->said.app, FM_APP_FAILED);
@@ -298,7 +287,7 @@ test_back_off(void **state)
 	struct made_up *w = *state;
 	unsigned i;
 
-	run_asked(w, 1, 0, FM_START_PLAIN);
+	made_up_run(w, 1, 0, FM_START_PLAIN);
 	made_up_ready(w, "2.2.15");
 	for (i = 0; i < AG_CRASH_LIMIT - 1; i++) {
 		unsigned looks;
@@ -326,7 +315,7 @@ test_ready_forgives_crashes(void **state)
 {
 	struct made_up *w = *state;
 
-	run_asked(w, 1, 0, FM_START_PLAIN);
+	made_up_run(w, 1, 0, FM_START_PLAIN);
 	made_up_ready(w, "2.2.15");
 	for (unsigned i = 0; i < 3 * AG_CRASH_LIMIT; i++) {
 		made_up_processes(w, 0, "");
@@ -341,7 +330,7 @@ test_spawn_fails(void **state)
 {
 	struct made_up *w = *state;
 
-	run_asked(w, 1, 3, FM_START_PLAIN);
+	made_up_run(w, 1, 3, FM_START_PLAIN);
 	made_up_look(w, "2.2.15", 0);
 	ag_on_spawned(w->core, false, "fork: no memory", w->now);
 	assert_int_equal(w->said.app, FM_APP_FAILED);
@@ -356,7 +345,7 @@ test_foreign(void **state)
 	struct made_up *w = *state;
 
 	made_up_processes(w, 0, "pid 4711 (node) listens on 127.0.0.1:13000");
-	run_asked(w, 1, 1, FM_START_PLAIN);
+	made_up_run(w, 1, 1, FM_START_PLAIN);
 	assert_int_equal(w->said.app, FM_APP_REFUSED);
 	SAYS(w->said.failure, "4711");
 	assert_int_equal(w->looks, 0);
@@ -369,7 +358,7 @@ test_adoption(void **state)
 {
 	struct made_up *w = *state;
 
-	run_asked(w, 1, 5, FM_START_PLAIN);
+	made_up_run(w, 1, 5, FM_START_PLAIN);
 	made_up_ready(w, "2.2.15");
 	made_up_restart(w, 3);
 	assert_int_equal(w->said.app,
@@ -386,7 +375,7 @@ test_lost_answers(void **state)
 {
 	struct made_up *w = *state;
 
-	run_asked(w, 1, 1, FM_START_PLAIN);
+	made_up_run(w, 1, 1, FM_START_PLAIN);
 	made_up_ready(w, "2.2.15");
 	for (int i = 0; i < 2; i++) {
 		made_up_pass(w, 1000);
@@ -409,7 +398,7 @@ test_ready_is_fresh(void **state)
 	struct made_up *w = *state;
 	unsigned probes, looks;
 
-	run_asked(w, 1, 1, FM_START_PLAIN);
+	made_up_run(w, 1, 1, FM_START_PLAIN);
 	made_up_ready(w, "2.2.15");
 	made_up_pass(w, 1000); /* a probe is on its way when the ask comes */
 	probes = w->probes;
@@ -439,7 +428,7 @@ test_hint(void **state)
 	struct made_up *w = *state;
 	unsigned probes;
 
-	run_asked(w, 1, 1, FM_START_PLAIN);
+	made_up_run(w, 1, 1, FM_START_PLAIN);
 	made_up_look(w, "2.2.15", 0);
 	ag_on_spawned(w->core, true, "", w->now);
 	made_up_processes(w, 2, "");

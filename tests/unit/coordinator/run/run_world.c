@@ -200,3 +200,25 @@ run_world_until(struct run_world *w, const char *step)
 	for (unsigned i = 0; i < 40 && !fm_is_equal(run_world_run(w)->step, step); i++)
 		run_world_obey(w);
 }
+
+int
+run_world_set_up(void **state)
+{
+	*state = run_world_new();
+	return 0;
+}
+
+int
+run_world_set_up_served(void **state)
+{
+	(void)run_world_set_up(state);
+	run_world_serve(*state);
+	return 0;
+}
+
+int
+run_world_tear_down(void **state)
+{
+	run_world_free(*state);
+	return 0;
+}

@@ -37,4 +37,9 @@ void run_world_serve(struct run_world *w);
 /* Obeys until the run stands at this row, or 40 times. */
 void run_world_until(struct run_world *w, const char *step);
 
+/* For cmocka: a fresh world; one whose cluster serves; its end. */
+int run_world_set_up(void **state);
+int run_world_set_up_served(void **state);
+int run_world_tear_down(void **state);
+
 #endif

@@ -5,20 +5,6 @@
 #include "coordinator/procedures/procedures.h"
 #include "tests/unit/coordinator/run/run_world.h"
 
-static int
-set_up(void **state)
-{
-	*state = run_world_new();
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	run_world_free(*state);
-	return 0;
-}
-
 static const struct fm_gate_ask *
 told(const struct run_world *w)
 {
@@ -152,7 +138,7 @@ test_the_kind_of_work(void **state)
 int
 main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, run_world_set_up, run_world_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_the_first_time_is_not_known),
 		TEST(test_estimated_anew_at_each_step),

@@ -20,13 +20,6 @@ set_up(void **state)
 	return 0;
 }
 
-static int
-tear_down(void **state)
-{
-	run_world_free(*state);
-	return 0;
-}
-
 static void
 report(struct run_world *w, unsigned gate, unsigned session, uint32_t in_flight,
        enum fm_gate_mode by_hand)
@@ -225,7 +218,7 @@ test_closed_by_hand_is_closed(void **state)
 int
 main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define T(name) cmocka_unit_test_setup_teardown(name, set_up, run_world_tear_down)
 	const struct CMUnitTest tests[] = {
 		T(test_a_gate_that_is_away_blocks_and_says_what_to_type),
 		T(test_left_out_it_is_not_waited_for),

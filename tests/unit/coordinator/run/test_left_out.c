@@ -9,23 +9,6 @@
 static const char app1[][FM_NAME_SIZE] = { "app1" }, app2[][FM_NAME_SIZE] = { "app2" };
 
 static int
-set_up(void **state)
-{
-	struct run_world *w = run_world_new();
-
-	run_world_serve(w);
-	*state = w;
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	run_world_free(*state);
-	return 0;
-}
-
-static int
 begin(struct run_world *w, const char *without, struct fm_err *err)
 {
 	struct co_order order = { .yes = true, .without_count = without == NULL ? 0 : 1 };
@@ -164,7 +147,7 @@ test_left_out_and_back_it_can_fail_nothing(void **state)
 int
 main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define T(name) cmocka_unit_test_setup_teardown(name, run_world_set_up_served, run_world_tear_down)
 	static const struct CMUnitTest tests[] = {
 		T(test_a_node_that_is_away_blocks_and_says_what_to_type),
 		T(test_left_out_it_is_asked_and_not_waited_for),

@@ -6,20 +6,6 @@
 #include "base/text.h"
 #include "tests/unit/coordinator/run/run_world.h"
 
-static int
-set_up(void **state)
-{
-	*state = run_world_new();
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	run_world_free(*state);
-	return 0;
-}
-
 static void
 test_a_startup_is_done(void **state)
 {
@@ -332,7 +318,7 @@ test_restart_goes_node_by_node(void **state)
 int
 main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define T(name) cmocka_unit_test_setup_teardown(name, run_world_set_up, run_world_tear_down)
 	const struct CMUnitTest tests[] = {
 		T(test_a_startup_is_done),
 		T(test_nodes_that_are_not_alike_are_refused),

@@ -4,23 +4,6 @@
 #include "base/text.h"
 #include "tests/unit/coordinator/run/run_world.h"
 
-static int
-set_up(void **state)
-{
-	struct run_world *w = run_world_new();
-
-	run_world_serve(w);
-	*state = w;
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	run_world_free(*state);
-	return 0;
-}
-
 static const struct fm_gate_ask *
 asked(const struct run_world *w)
 {
@@ -135,7 +118,7 @@ test_maintenance_does_not(void **state)
 int
 main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define T(name) cmocka_unit_test_setup_teardown(name, run_world_set_up_served, run_world_tear_down)
 	const struct CMUnitTest tests[] = {
 		T(test_each_step_is_told_with_a_voice_of_its_own),
 		T(test_an_upgrade_loads_tabs_again),

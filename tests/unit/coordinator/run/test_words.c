@@ -7,23 +7,6 @@
 #include "tests/unit/coordinator/run/run_world.h"
 
 static int
-set_up(void **state)
-{
-	struct run_world *w = run_world_new();
-
-	run_world_serve(w);
-	*state = w;
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	run_world_free(*state);
-	return 0;
-}
-
-static int
 say(struct run_world *w, enum co_verb verb)
 {
 	return co_operate(w->core, verb, "ann", w->now, NULL);
@@ -298,7 +281,7 @@ test_what_was_not_lost_has_its_true_reason(void **state)
 int
 main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define T(name) cmocka_unit_test_setup_teardown(name, run_world_set_up_served, run_world_tear_down)
 	const struct CMUnitTest tests[] = {
 		T(test_no_word_fits_a_run_that_has_ended),
 		T(test_approval_is_waited_for),
