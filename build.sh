@@ -20,7 +20,8 @@
 #   install [ARGS]      into the system (arguments of `meson install`)
 #
 # Each word installs what it lacks (as root, with apt) and ends with one line. FERMATA_BUILD names
-# another build folder, FERMATA_CACHE where NocoBase is kept.
+# another build folder, FERMATA_CACHE where NocoBase is kept, FERMATA_WORKERS how many flows run at once
+# (as many as there are processors; 0: in this process, for a debugger).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 export FERMATA_BUILD=${FERMATA_BUILD:-$PWD/build}
@@ -33,7 +34,7 @@ declare -A packages=(
         libcurl4-openssl-dev libsmartcols-dev libsystemd-dev libcap-ng-dev libbsd-dev libssl-dev
         libcmocka-dev zlib1g-dev nginx nginx-dev scdoc"
     [test]="python3 python3-pytest python3-h2 python3-psycopg2 python3-websockets
-        python3-pytest-rerunfailures postgresql
+        python3-pytest-rerunfailures python3-pytest-xdist postgresql
         postgresql-client redis-server procps iproute2 curl docker.io docker-registry"
     [real]="ca-certificates curl"
     [browser]="chromium fonts-dejavu-core"
@@ -107,6 +108,10 @@ units() {
         "${args[@]}" "$@" || true
 }
 
+# Flows wait most of the time: one a processor runs beside the others, each with its own ports and
+# folders. Those that ask for more of the machine (an engine, a booted systemd) are one group.
+side_by_side=(-n "${FERMATA_WORKERS:-$(nproc)}" --dist loadgroup)
+
 # pythons RESULT FOLDER [ARGUMENT ...]
 pythons() {
     local result=$1
@@ -142,7 +147,7 @@ word_test() {
     else
         units "$FERMATA_BUILD" "unit sim"
         if tests_in tests/flow; then
-            pythons "$FERMATA_BUILD/flow.xml" tests/flow -m "not slow"
+            pythons "$FERMATA_BUILD/flow.xml" tests/flow "${side_by_side[@]}" -m "not slow"
             results+=("$FERMATA_BUILD/flow.xml")
         fi
     fi
@@ -159,7 +164,7 @@ python_word() {
     tally "$FERMATA_BUILD/$folder.xml"
 }
 
-word_flow() { python_word flow "$@"; }
+word_flow() { python_word flow "${side_by_side[@]}" "$@"; }
 # nginx that nobody started as root; from a copy, as such a user may not read the checkout.
 gate_as_nobody() {
     local copy tests=(tests/gate/test_first.py tests/gate/test_rides.py tests/gate/test_reloads.py)
@@ -277,7 +282,7 @@ word_sanitize() {
         # Not those whose agent lives in a unit's sandbox: the sanitizers can write nothing there.
         ASAN_OPTIONS=$ASAN_OPTIONS:log_path=$dir/found/asan \
             UBSAN_OPTIONS=$UBSAN_OPTIONS:log_path=$dir/found/ubsan \
-            FERMATA_BUILD=$dir pythons "$dir/flow.xml" tests/flow -m "not slow" \
+            FERMATA_BUILD=$dir pythons "$dir/flow.xml" tests/flow "${side_by_side[@]}" -m "not slow" \
             --ignore=tests/flow/test_systemd.py --ignore=tests/flow/test_unit.py
         results+=("$dir/flow.xml")
     fi

@@ -13,6 +13,8 @@ from stage.place import make_folder, remove_folder, wait_for
 from conftest import QUICK_AGENT, QUICK_COORDINATOR, merged, running_engine
 from cues import assert_nobody_saw_more_than_the_page, end_of, everywhere, watched
 
+pytestmark = pytest.mark.xdist_group("machine")
+
 
 @pytest.fixture(scope="module")
 def engine():

@@ -11,7 +11,7 @@ from stage.real_images import RealImages
 from conftest import running_engine
 from cues import end_of, everywhere, reached_while_closed, watched
 
-pytestmark = [pytest.mark.slow, pytest.mark.limit(900)]  # images of 1.1 GiB
+pytestmark = [pytest.mark.slow, pytest.mark.limit(900), pytest.mark.xdist_group("machine")]  # images of 1.1 GiB
 
 VISITORS = {"sockets": 0, "lists": 0, "page_loads": 2, "writes": 0, "token": None, "limit": 300}
 

@@ -11,7 +11,7 @@ from test_docker import (  # noqa: F401  pylint: disable=unused-import
     test_failing_upgrade_is_rolled_back_to_the_same_container, test_startup_makes_a_container_ours_and_changes_nothing_else,
     test_the_output_goes_to_the_log_file, test_upgrade_pulls_pins_and_keeps)
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("machine")]
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from stage.hosted import AGENT_UNIT, UNIT, put_on_hosts
 from stage.place import processes_with, wait_for
 from cues import assert_nobody_saw_more_than_the_page, end_of, everywhere, watched
 
-pytestmark = pytest.mark.skipif(host.why_not() != "", reason=host.why_not())
+pytestmark = [pytest.mark.skipif(host.why_not() != "", reason=host.why_not()), pytest.mark.xdist_group("machine")]
 DROP_IN = "50-fermata.conf"
 
 

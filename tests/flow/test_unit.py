@@ -17,7 +17,7 @@ from stage.hosted import AGENT_UNIT, PACKAGED, put_on_hosts
 from stage.place import wait_for
 from cues import end_of, everywhere
 
-pytestmark = pytest.mark.skipif(host.why_not() != "", reason=host.why_not())
+pytestmark = [pytest.mark.skipif(host.why_not() != "", reason=host.why_not()), pytest.mark.xdist_group("machine")]
 USER = "nobody"
 AT_MOST = 4.0  # systemd-analyze's measure of exposure: 10 is no protection at all
 GROUP = "app-app1"

@@ -37,10 +37,21 @@ def wait_for(condition, limit, what, every=0.02):
 _given = set()
 
 
+def port_range():
+    """Those below what the kernel gives to clients; of tests that run side by side each has its own part."""
+    first, last = 20000, 31999
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker is None:
+        return first, last
+    each = (last + 1 - first) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    first += each * int(worker.removeprefix("gw"))
+    return first, first + each - 1
+
+
 def free_port():
-    """A port of 127.0.0.1 that nobody listens on, below those that the kernel gives to clients."""
+    """A port of 127.0.0.1 that nobody listens on."""
     for _ in range(500):
-        port = random.randint(20000, 31999)
+        port = random.randint(*port_range())
         with socket.socket() as probe:
             if port not in _given and probe.connect_ex(("127.0.0.1", port)) != 0:
                 with contextlib.suppress(OSError), socket.socket() as taken:
