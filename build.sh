@@ -31,7 +31,7 @@ python=/usr/bin/python3 # the one that apt's modules are for
 declare -A packages=(
     [build]="build-essential pkg-config meson ninja-build libevent-dev libprotobuf-c-dev
         protobuf-c-compiler protobuf-compiler libsqlite3-dev libpq-dev libjansson-dev libinih-dev
-        libcurl4-openssl-dev libsmartcols-dev libsystemd-dev libcap-ng-dev libbsd-dev libssl-dev
+        libhttp-parser-dev libsmartcols-dev libsystemd-dev libcap-ng-dev libbsd-dev libssl-dev
         libcmocka-dev zlib1g-dev nginx nginx-dev scdoc"
     [test]="python3 python3-pytest python3-h2 python3-psycopg2 python3-websockets
         python3-pytest-rerunfailures python3-pytest-xdist postgresql

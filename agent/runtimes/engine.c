@@ -1,249 +1,203 @@
 #include "agent/runtimes/engine.h"
 
-#define CURL_DISABLE_TYPECHECK
-#include <curl/curl.h>
-#include <dlfcn.h>
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
 #include <event2/event.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "agent/runtimes/docker_text.h"
+#include "agent/runtimes/engine_answer.h"
 #include "agent/world/json.h"
 #include "base/check.h"
 #include "base/cleanup.h"
 #include "base/text.h"
 
-#define LIBRARY "libcurl.so.4"
-#define CONNECT_MS 5000
-#define URL_SIZE 4096
+#define HEAD_SIZE 512 /* of a request, without what the ask brings */
 
-/* ---- the library ---- */
-
-#define FUNCTIONS(X)                \
-	X(curl_global_init)         \
-	X(curl_easy_init)           \
-	X(curl_easy_setopt)         \
-	X(curl_easy_getinfo)        \
-	X(curl_easy_strerror)       \
-	X(curl_easy_cleanup)        \
-	X(curl_multi_init)          \
-	X(curl_multi_setopt)        \
-	X(curl_multi_add_handle)    \
-	X(curl_multi_remove_handle) \
-	X(curl_multi_socket_action) \
-	X(curl_multi_assign)        \
-	X(curl_multi_info_read)     \
-	X(curl_multi_cleanup)       \
-	X(curl_slist_append)        \
-	X(curl_slist_free_all)
-
-struct functions {
-	void *library;
-#define X(name) __typeof__(&(name)) name;
-	FUNCTIONS(X)
-#undef X
-};
-
-static bool
-find(void *library, const char *name, void *function)
-{
-	void *symbol = dlsym(library, name);
-
-	memcpy(function, &symbol, sizeof(symbol));
-	return symbol != NULL;
-}
-
-static int
-load(struct functions *f, struct fm_err *err)
-{
-	bool ok = true;
-
-	f->library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-	if (!f->library)
-		return fm_fail(err, FM_ERR_CONFIG, 0,
-			       "%s cannot be loaded, and the docker runtime needs it: install "
-			       "libcurl4 (%s)",
-			       LIBRARY, dlerror());
-#define X(name) ok = ok && find(f->library, #name, (void *)&f->name);
-	FUNCTIONS(X)
-#undef X
-	if (!ok || f->curl_global_init(CURL_GLOBAL_NOTHING) != CURLE_OK)
-		return fm_fail(err, FM_ERR_CONFIG, 0, "%s is not what it should be", LIBRARY);
-	return 0;
-}
-
-/* ---- calls ---- */
-
+/* Each call has a connection of its own: a unix socket's costs next to nothing, and what one call
+ * leaves half read disturbs no other. */
 struct ag_engine_call {
 	TAILQ_ENTRY(ag_engine_call) link;
 	struct ag_engine *engine;
-	CURL *easy;
-	struct curl_slist *headers;
-	int (*data)(void *arg, const char *bytes, size_t len, struct fm_err *err);
+	struct bufferevent *bev; /* NULL: there is no connection */
+	struct event *timer;	 /* its limit, or a fault that begin() cannot tell */
+	struct ag_reading reading;
 	void (*done)(void *arg, const struct ag_engine_answer *answer);
 	void *arg;
-	char *body;
-	size_t len, size;
+	long limit_ms;
 	struct fm_err err;
 };
 
 struct ag_engine {
-	struct functions f;
 	struct event_base *base;
-	struct event *timer;
-	CURLM *multi;
 	TAILQ_HEAD(, ag_engine_call) calls;
-	char socket[1024];
+	struct sockaddr_un address;
 	char version[16]; /* "v1.41/"; "": not agreed */
 };
+
+/* ---- the end of a call ---- */
 
 static void
 free_call(struct ag_engine_call *call)
 {
-	struct functions *f = &call->engine->f;
-
-	TAILQ_REMOVE(&call->engine->calls, call, link);
-	(void)f->curl_multi_remove_handle(call->engine->multi, call->easy);
-	f->curl_easy_cleanup(call->easy);
-	f->curl_slist_free_all(call->headers);
-	free(call->body);
+	if (call->bev) bufferevent_free(call->bev);
+	event_free(call->timer);
+	ag_reading_free(&call->reading);
 	free(call);
 }
 
-static int
-keep(struct ag_engine_call *call, const char *bytes, size_t len)
-{
-	if (len > AG_ENGINE_MOST - call->len)
-		return fm_fail(&call->err, FM_ERR_LIMIT, 0, "the engine's answer is too long");
-	if (call->len + len + 1 > call->size) {
-		size_t size = 2 * (call->len + len + 1);
-		char *grown = realloc(call->body, size);
-
-		CHECK(grown);
-		call->body = grown;
-		call->size = size;
-	}
-	memcpy(call->body + call->len, bytes, len);
-	call->len += len;
-	call->body[call->len] = '\0';
-	return 0;
-}
-
-static long
-status_of(struct ag_engine_call *call)
-{
-	long status = 0;
-
-	(void)call->engine->f.curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
-	return status;
-}
-
-static size_t
-on_bytes(char *bytes, size_t one, size_t len, void *arg)
-{
-	struct ag_engine_call *call = arg;
-	long status = status_of(call);
-	int r;
-
-	(void)one;
-	if (call->data && status >= 200 && status < 300)
-		r = call->data(call->arg, bytes, len, &call->err);
-	else
-		r = keep(call, bytes, len);
-	return r < 0 ? 0 : len;
-}
-
 static void
-finish(struct ag_engine_call *call, CURLcode code)
+finish(struct ag_engine_call *call)
 {
-	struct ag_engine_answer answer = { .body = call->body ? call->body : "", .len = call->len };
+	const struct ag_reading *r = &call->reading;
+	struct ag_engine_answer answer = { .body = r->body ? r->body : "", .len = r->len };
 	char said[300];
 
-	answer.status = code == CURLE_OK ? status_of(call) : 0;
+	answer.status = r->status;
 	answer.err = call->err;
-	if (code != CURLE_OK && !call->err.text[0])
-		(void)fm_fail(&answer.err, FM_ERR_IO, 0, "the engine at %s does not answer: %s",
-			      call->engine->socket, call->engine->f.curl_easy_strerror(code));
-	else if (code == CURLE_OK && (answer.status < 200 || answer.status > 299))
+	if (r->status && (r->status < 200 || r->status > 299))
 		(void)fm_fail(&answer.err, FM_ERR_REFUSED, 0, "%s",
 			      ag_json_find(answer.body, answer.len, "message", said, sizeof(said))
 				      ? said
 				      : "the engine refused without a word");
+	/* done() may drop the others, or free the engine. */
+	TAILQ_REMOVE(&call->engine->calls, call, link);
 	call->done(call->arg, &answer);
 	free_call(call);
 }
 
 static void
-collect(struct ag_engine *engine)
-{
-	CURLMsg *message;
-	int left;
-
-	while ((message = engine->f.curl_multi_info_read(engine->multi, &left))) {
-		char *call = NULL;
-
-		if (message->msg != CURLMSG_DONE) continue;
-		(void)engine->f.curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &call);
-		finish((struct ag_engine_call *)(void *)call, message->data.result);
-	}
-}
-
-/* ---- the loop ---- */
-
-static void
-on_socket(evutil_socket_t fd, short what, void *arg)
-{
-	struct ag_engine *engine = arg;
-	int running, action = 0;
-
-	if (what & EV_READ) action |= CURL_CSELECT_IN;
-	if (what & EV_WRITE) action |= CURL_CSELECT_OUT;
-	(void)engine->f.curl_multi_socket_action(engine->multi, fd, action, &running);
-	collect(engine);
-}
-
-static void
 on_timer(evutil_socket_t fd, short what, void *arg)
 {
-	struct ag_engine *engine = arg;
-	int running;
+	struct ag_engine_call *call = arg;
+	char limit[32];
 
 	(void)fd;
 	(void)what;
-	(void)engine->f.curl_multi_socket_action(engine->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-	collect(engine);
+	if (!call->err.text[0])
+		(void)fm_fail(&call->err, FM_ERR_TIMEOUT, 0,
+			      "the engine at %s has not answered within %s",
+			      call->engine->address.sun_path,
+			      fm_format_duration(limit, sizeof(limit), call->limit_ms));
+	finish(call);
 }
 
-static int
-set_timer(CURLM *multi, long ms, void *arg)
+/* ---- its connection ---- */
+
+/* What has come is used up before more is read: who is slow with it slows the engine, and nothing
+ * piles up here. */
+static void
+on_bytes(struct bufferevent *bev, void *arg)
 {
-	struct ag_engine *engine = arg;
-	struct timeval in = { ms / 1000, ms % 1000 * 1000 };
+	struct ag_engine_call *call = arg;
+	struct evbuffer *input = bufferevent_get_input(bev);
+	struct evbuffer_iovec piece;
+	int r = 0;
 
-	(void)multi;
-	if (ms < 0) return event_del(engine->timer);
-	return event_add(engine->timer, &in);
-}
-
-static int
-set_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *old)
-{
-	struct ag_engine *engine = arg;
-	struct event *event = old;
-	short kind = EV_PERSIST;
-
-	(void)easy;
-	if (event) event_free(event);
-	event = NULL;
-	if (what != CURL_POLL_REMOVE) {
-		if (what & CURL_POLL_IN) kind |= EV_READ;
-		if (what & CURL_POLL_OUT) kind |= EV_WRITE;
-		event = event_new(engine->base, fd, kind, on_socket, engine);
-		CHECK(event && event_add(event, NULL) == 0);
+	while (r == 0 && evbuffer_get_length(input) > 0) {
+		CHECK(evbuffer_peek(input, -1, NULL, &piece, 1) > 0);
+		r = ag_reading_add(&call->reading, piece.iov_base, piece.iov_len, &call->err);
+		(void)evbuffer_drain(input, piece.iov_len);
 	}
-	(void)engine->f.curl_multi_assign(engine->multi, fd, event);
-	return 0;
+	if (r != 0) finish(call);
+}
+
+static void
+on_end(struct bufferevent *bev, short what, void *arg)
+{
+	struct ag_engine_call *call = arg;
+	int sys = EVUTIL_SOCKET_ERROR();
+
+	(void)bev;
+	/* It may refuse before it has read all: what it says about that is still to be read. */
+	if (what & BEV_EVENT_WRITING) return;
+	if (what & BEV_EVENT_EOF)
+		(void)ag_reading_end(&call->reading, &call->err);
+	else
+		(void)fm_fail(&call->err, FM_ERR_IO, sys, "the engine at %s has broken off",
+			      call->engine->address.sun_path);
+	finish(call);
+}
+
+/* A unix socket connects at once or not at all. */
+static int
+connect_to(struct ag_engine *engine, struct fm_err *err)
+{
+	const struct sockaddr *to = (const struct sockaddr *)(const void *)&engine->address;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), sys;
+
+	if (fd < 0) return fm_fail(err, FM_ERR_IO, errno, "socket");
+	if (connect(fd, to, sizeof(engine->address)) == 0) return fd;
+	sys = errno;
+	(void)close(fd);
+	return fm_fail(err, FM_ERR_IO, sys, "the engine at %s does not answer",
+		       engine->address.sun_path);
+}
+
+/* ---- the request ---- */
+
+/* Names that the engine told are in a path: none of them may begin another line. */
+static int
+check_ask(const struct ag_engine_ask *ask, struct fm_err *err)
+{
+	const unsigned char *at = (const unsigned char *)ask->path;
+
+	while (*at > ' ' && *at != 0x7f) at++;
+	if (!*at && (!ask->header || !strpbrk(ask->header, "\r\n"))) return 0;
+	return fm_fail(err, FM_ERR_PEER, 0, "the engine has names that it cannot be asked for");
+}
+
+static void
+wipe(const void *bytes, size_t len, void *text)
+{
+	(void)bytes;
+	explicit_bzero(text, len);
+	free(text);
+}
+
+/* Credentials and a container's environment are in it: wiped as soon as it is sent. */
+static void
+send_ask(struct ag_engine_call *call, const struct ag_engine_ask *ask)
+{
+	const char *body = ask->body ? ask->body : "", *header = ask->header ? ask->header : "";
+	size_t len = strlen(body);
+	size_t size = HEAD_SIZE + strlen(ask->path) + strlen(header) + len;
+	char *text = fm_new(char, size);
+	bool fits = fm_format(text, size,
+			      "%s /%s%s HTTP/1.1\r\nHost: engine\r\nConnection: close\r\n"
+			      "User-Agent: fermata-agent/" FM_VERSION "\r\n%s%s",
+			      ask->method, call->engine->version, ask->path, header,
+			      header[0] ? "\r\n" : "");
+
+	if (ask->body) fits = fits && fm_append(text, size, "Content-Type: application/json\r\n");
+	if (ask->body || strcmp(ask->method, "POST") == 0)
+		fits = fits && fm_append(text, size, "Content-Length: %zu\r\n", len);
+	CHECK(fits && fm_append(text, size, "\r\n%s", body));
+	CHECK(evbuffer_add_reference(bufferevent_get_output(call->bev), text, strlen(text), wipe,
+				     text) == 0);
+}
+
+static int
+start(struct ag_engine_call *call, const struct ag_engine_ask *ask)
+{
+	struct ag_engine *engine = call->engine;
+	int fd;
+
+	if (check_ask(ask, &call->err) < 0) return -1;
+	fd = connect_to(engine, &call->err);
+	if (fd < 0) return -1;
+	call->bev = bufferevent_socket_new(engine->base, fd, BEV_OPT_CLOSE_ON_FREE);
+	CHECK(call->bev);
+	bufferevent_setcb(call->bev, on_bytes, NULL, on_end, call);
+	send_ask(call, ask);
+	return bufferevent_enable(call->bev, EV_READ | EV_WRITE);
 }
 
 /* ---- life ---- */
@@ -252,90 +206,52 @@ struct ag_engine *
 ag_engine_new(struct event_base *base, const char *socket, struct fm_err *err)
 {
 	struct ag_engine *engine = fm_new(struct ag_engine, 1);
-	struct functions *f = &engine->f;
 
-	if (load(f, err) < 0) {
-		free(engine);
-		return NULL;
-	}
 	engine->base = base;
 	TAILQ_INIT(&engine->calls);
-	(void)FM_COPY(engine->socket, socket);
-	engine->timer = event_new(base, -1, 0, on_timer, engine);
-	engine->multi = f->curl_multi_init();
-	CHECK(engine->timer && engine->multi);
-	(void)f->curl_multi_setopt(engine->multi, CURLMOPT_SOCKETFUNCTION, set_socket);
-	(void)f->curl_multi_setopt(engine->multi, CURLMOPT_SOCKETDATA, engine);
-	(void)f->curl_multi_setopt(engine->multi, CURLMOPT_TIMERFUNCTION, set_timer);
-	(void)f->curl_multi_setopt(engine->multi, CURLMOPT_TIMERDATA, engine);
-	return engine;
+	engine->address.sun_family = AF_UNIX;
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (FM_COPY(engine->address.sun_path, socket)) return engine;
+	free(engine);
+	(void)fm_fail(err, FM_ERR_CONFIG, 0, "the path %s is too long for a socket", socket);
+	return NULL;
 }
 
 void
 ag_engine_free(struct ag_engine *engine)
 {
-	struct ag_engine_call *call, *next;
-
 	if (!engine) return;
-	for (call = TAILQ_FIRST(&engine->calls); call; call = next) {
-		next = TAILQ_NEXT(call, link);
-		free_call(call);
-	}
-	(void)engine->f.curl_multi_cleanup(engine->multi);
-	event_free(engine->timer);
+	while (!TAILQ_EMPTY(&engine->calls)) ag_engine_drop(TAILQ_FIRST(&engine->calls));
 	free(engine);
-}
-
-static void
-set_body(struct ag_engine_call *call, const struct ag_engine_ask *ask)
-{
-	struct functions *f = &call->engine->f;
-
-	call->headers = f->curl_slist_append(NULL, "Expect:");
-	if (ask->body)
-		call->headers = f->curl_slist_append(call->headers,
-						     "Content-Type: application/json");
-	if (ask->header) call->headers = f->curl_slist_append(call->headers, ask->header);
-	(void)f->curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->headers);
-	if (strcmp(ask->method, "POST") == 0)
-		(void)f->curl_easy_setopt(call->easy, CURLOPT_COPYPOSTFIELDS,
-					  ask->body ? ask->body : "");
-	(void)f->curl_easy_setopt(call->easy, CURLOPT_CUSTOMREQUEST, ask->method);
 }
 
 struct ag_engine_call *
 ag_engine_begin(struct ag_engine *engine, const struct ag_engine_ask *ask)
 {
 	struct ag_engine_call *call = fm_new(struct ag_engine_call, 1);
-	struct functions *f = &engine->f;
-	char url[URL_SIZE];
+	struct timeval limit = { ask->limit_ms / 1000, ask->limit_ms % 1000 * 1000 };
 
 	call->engine = engine;
-	call->data = ask->data;
 	call->done = ask->done;
 	call->arg = ask->arg;
-	call->easy = f->curl_easy_init();
-	CHECK(call->easy);
-	CHECK(FM_FORMAT(url, "http://engine/%s%s", engine->version, ask->path));
-	(void)f->curl_easy_setopt(call->easy, CURLOPT_URL, url);
-	(void)f->curl_easy_setopt(call->easy, CURLOPT_UNIX_SOCKET_PATH, engine->socket);
-	(void)f->curl_easy_setopt(call->easy, CURLOPT_PROXY, "");
-	(void)f->curl_easy_setopt(call->easy, CURLOPT_NOSIGNAL, 1L);
-	(void)f->curl_easy_setopt(call->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
-	(void)f->curl_easy_setopt(call->easy, CURLOPT_TIMEOUT_MS, ask->limit_ms);
-	(void)f->curl_easy_setopt(call->easy, CURLOPT_WRITEFUNCTION, on_bytes);
-	(void)f->curl_easy_setopt(call->easy, CURLOPT_WRITEDATA, call);
-	(void)f->curl_easy_setopt(call->easy, CURLOPT_PRIVATE, call);
-	set_body(call, ask);
+	call->limit_ms = ask->limit_ms;
+	ag_reading_begin(&call->reading, ask->data, ask->arg);
 	TAILQ_INSERT_TAIL(&engine->calls, call, link);
-	CHECK(f->curl_multi_add_handle(engine->multi, call->easy) == CURLM_OK);
+	call->timer = event_new(engine->base, -1, 0, on_timer, call);
+	CHECK(call->timer);
+	if (start(call, ask) < 0)
+		event_active(call->timer, EV_TIMEOUT, 0);
+	else if (ask->limit_ms > 0)
+		CHECK(event_add(call->timer, &limit) == 0);
 	return call;
 }
 
 void
 ag_engine_drop(struct ag_engine_call *call)
 {
-	if (call) free_call(call);
+	if (!call) return;
+	TAILQ_REMOVE(&call->engine->calls, call, link);
+	free_call(call);
 }
 
 int
@@ -349,7 +265,8 @@ ag_engine_agree(struct ag_engine *engine, const struct ag_engine_answer *answer,
 	}
 	if (!ag_json_find(answer->body, answer->len, "ApiVersion", most, sizeof(most)))
 		return fm_fail(err, FM_ERR_PEER, 0,
-			       "%s is no container engine: it has no ApiVersion", engine->socket);
+			       "%s is no container engine: it has no ApiVersion",
+			       engine->address.sun_path);
 	if (!ag_json_find(answer->body, answer->len, "MinAPIVersion", least, sizeof(least)))
 		least[0] = '\0';
 	if (ag_docker_api(most, least, agreed, sizeof(agreed), err) < 0) return -1;

@@ -1,6 +1,5 @@
 /* engine.h - HTTP to a container engine on its unix socket, in the loop: Docker's Engine API, or what
- * speaks it. libcurl is loaded when the first engine is opened, not before: an agent with another
- * runtime has no use for it and its thirty libraries (7 MB). */
+ * speaks it. Nothing piles up on our side: an answer is read no faster than it is used. */
 #ifndef AG_RUNTIMES_ENGINE_H
 #define AG_RUNTIMES_ENGINE_H
 
@@ -37,7 +36,8 @@ struct ag_engine_ask {
 	void *arg;
 };
 
-/* NULL with err: libcurl is not installed. Nothing is connected yet. */
+/* NULL with err: no socket has so long a path. Nothing is connected yet. SIGPIPE is ignored from here
+ * on. */
 struct ag_engine *ag_engine_new(struct event_base *base, const char *socket, struct fm_err *err);
 /* Calls under way are dropped. */
 void ag_engine_free(struct ag_engine *engine);
