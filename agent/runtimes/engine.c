@@ -220,8 +220,13 @@ ag_engine_new(struct event_base *base, const char *socket, struct fm_err *err)
 void
 ag_engine_free(struct ag_engine *engine)
 {
+	struct ag_engine_call *call, *next;
+
 	if (!engine) return;
-	while (!TAILQ_EMPTY(&engine->calls)) ag_engine_drop(TAILQ_FIRST(&engine->calls));
+	for (call = TAILQ_FIRST(&engine->calls); call; call = next) {
+		next = TAILQ_NEXT(call, link);
+		free_call(call);
+	}
 	free(engine);
 }
 

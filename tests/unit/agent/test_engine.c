@@ -1,154 +1,35 @@
 /* Calls to a container engine, which is played: its answers whole and in pieces, cut, oversize, late. */
 #include "made_up.h"
 
+#include "played_engine.h"
 #include "turning.h"
 
-#include <errno.h>
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "agent/runtimes/engine.h"
 #include "base/text.h"
 
-#define ASKED_MAX 8192
-
-/* ---- the engine ---- */
-
-struct link {
-	LIST_ENTRY(link) entry;
-	int fd;
-	struct event *event;
-	size_t asked, sent;
-};
-
-static struct {
-	int fd;
-	struct event *event;
-	LIST_HEAD(, link) links;
-	const char *answer;
-	size_t len, piece;
-	bool is_deaf;	       /* answers at once, and reads nothing */
-	bool stays;	       /* does not close behind its answer */
-	bool is_gone;	       /* the other side has closed */
-	char asked[ASKED_MAX]; /* of the last call, what fits */
-} engine;
-
 static struct ag_engine *client;
 static struct fm_err err;
-
-static void
-end_link(struct link *link)
-{
-	LIST_REMOVE(link, entry);
-	event_free(link->event);
-	(void)close(link->fd);
-	free(link);
-}
-
-static void
-on_room(evutil_socket_t fd, short what, void *arg)
-{
-	struct link *link = arg;
-	size_t part = engine.len - link->sent;
-	ssize_t n;
-
-	(void)what;
-	if (part > engine.piece) part = engine.piece;
-	n = send(fd, engine.answer + link->sent, part, MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (n < 0 && errno == EAGAIN) return;
-	engine.is_gone = n < 0;
-	if (n > 0) link->sent += (size_t)n;
-	if (n >= 0 && link->sent < engine.len) return;
-	if (n >= 0 && engine.stays)
-		(void)event_del(link->event);
-	else
-		end_link(link);
-}
-
-static void
-answer(struct link *link)
-{
-	event_free(link->event);
-	link->event = event_new(turning_base, link->fd, EV_WRITE | EV_PERSIST, on_room, link);
-	assert_int_equal(event_add(link->event, NULL), 0);
-}
-
-static void
-on_asked(evutil_socket_t fd, short what, void *arg)
-{
-	struct link *link = arg;
-	ssize_t n = recv(fd, engine.asked + link->asked, ASKED_MAX - 1 - link->asked, 0);
-	const char *body, *length;
-
-	(void)what;
-	if (n <= 0) {
-		engine.is_gone = true;
-		end_link(link);
-		return;
-	}
-	link->asked += (size_t)n;
-	engine.asked[link->asked] = '\0';
-	body = strstr(engine.asked, "\r\n\r\n");
-	length = strstr(engine.asked, "Content-Length: ");
-	if (body && (!length || strlen(body + 4) >= strtoul(length + 16, NULL, 10))) answer(link);
-}
-
-static void
-on_call(evutil_socket_t fd, short what, void *arg)
-{
-	struct link *link = calloc(1, sizeof(*link));
-
-	(void)what;
-	(void)arg;
-	assert_non_null(link);
-	link->fd = accept(fd, NULL, NULL);
-	assert_true(link->fd >= 0);
-	LIST_INSERT_HEAD(&engine.links, link, entry);
-	link->event = event_new(turning_base, link->fd, EV_READ | EV_PERSIST, on_asked, link);
-	assert_int_equal(event_add(link->event, NULL), 0);
-	if (engine.is_deaf) answer(link);
-}
 
 static int
 setup(void **state)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-
-	if (turning_setup(state) < 0) return -1;
-	memset(&engine, 0, sizeof(engine));
-	LIST_INIT(&engine.links);
-	engine.piece = SIZE_MAX;
-	FM_COPY(address.sun_path, folder_path("engine.sock"));
-	engine.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (bind(engine.fd, (const struct sockaddr *)(const void *)&address, sizeof(address)) < 0 ||
-	    listen(engine.fd, 8) < 0)
-		return -1;
-	engine.event = event_new(turning_base, engine.fd, EV_READ | EV_PERSIST, on_call, NULL);
-	client = ag_engine_new(turning_base, address.sun_path, &err);
-	return client && event_add(engine.event, NULL) == 0 ? 0 : -1;
+	if (turning_setup(state) < 0 || engine_play() < 0) return -1;
+	client = ag_engine_new(turning_base, folder_path("engine.sock"), &err);
+	return client ? 0 : -1;
 }
 
 static int
 teardown(void **state)
 {
 	ag_engine_free(client);
-	while (!LIST_EMPTY(&engine.links)) end_link(LIST_FIRST(&engine.links));
-	event_free(engine.event);
-	(void)close(engine.fd);
+	engine_end();
 	return turning_teardown(state);
-}
-
-static void
-says(const char *text)
-{
-	engine.answer = text;
-	engine.len = strlen(text);
 }
 
 /* ---- a call ---- */
@@ -222,7 +103,7 @@ get(const char *said)
 {
 	struct ag_engine_ask ask = question();
 
-	says(said);
+	engine_says(said);
 	call(&ask);
 }
 
@@ -234,7 +115,7 @@ test_request(void **state)
 	struct ag_engine_ask ask = question();
 
 	(void)state;
-	says("HTTP/1.1 204 No Content\r\n\r\n");
+	engine_says("HTTP/1.1 204 No Content\r\n\r\n");
 	ask.path = "containers/json?all=1";
 	call(&ask);
 	assert_int_equal(got.status, 204);
@@ -260,7 +141,7 @@ test_one_request_only(void **state)
 	struct ag_engine_ask ask = question();
 
 	(void)state;
-	says("HTTP/1.1 204 No Content\r\n\r\n");
+	engine_says("HTTP/1.1 204 No Content\r\n\r\n");
 	for (size_t i = 0; i < (sizeof(bad) / sizeof(*bad)); i++) {
 		ask.path = bad[i];
 		call(&ask);
@@ -284,7 +165,7 @@ test_version(void **state)
 	said.body = "{\"ApiVersion\":\"1.44\",\"MinAPIVersion\":\"1.24\"}";
 	said.len = strlen(said.body);
 	assert_int_equal(ag_engine_agree(client, &said, &err), 0);
-	says("HTTP/1.1 204 No Content\r\n\r\n");
+	engine_says("HTTP/1.1 204 No Content\r\n\r\n");
 	call(&ask);
 	assert_ptr_equal(strstr(engine.asked, "GET /v1.44/x HTTP/1.1\r\n"), engine.asked);
 	said.body = "{}";
@@ -302,6 +183,8 @@ static const struct {
 } answers[] = {
 	{ "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", 200, "hello", "" },
 	{ "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello, and more", 200, "hello", "" },
+	{ "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n",
+	  200, "{}", "" },
 	{ "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\n\r\n",
 	  200, "hello", "" },
 	{ "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nA: b\r\n\r\n",
@@ -345,7 +228,7 @@ test_answers(void **state)
 		print_message("%s\n", answers[n].said);
 		engine.piece = pieces[i / 2 % (sizeof(pieces) / sizeof(*pieces))];
 		ask.data = is_streamed ? on_data : NULL;
-		says(answers[n].said);
+		engine_says(answers[n].said);
 		call(&ask);
 		assert_int_equal(got.status, answers[n].status);
 		assert_string_equal(is_streamed ? got.first : got.body, answers[n].body);
@@ -361,7 +244,7 @@ test_refused_stream(void **state)
 	struct ag_engine_ask ask = question();
 
 	(void)state;
-	says("HTTP/1.1 500 Oh\r\nContent-Length: 16\r\n\r\n{\"message\":\"no\"}");
+	engine_says("HTTP/1.1 500 Oh\r\nContent-Length: 16\r\n\r\n{\"message\":\"no\"}");
 	ask.data = on_data;
 	call(&ask);
 	assert_int_equal(got.status, 500);
@@ -429,7 +312,7 @@ test_too_late(void **state)
 	ask.limit_ms = 60;
 	ask.data = on_data;
 	engine.stays = true;
-	says("HTTP/1.1 200 OK\r\n\r\nsome");
+	engine_says("HTTP/1.1 200 OK\r\n\r\nsome");
 	call(&ask);
 	assert_int_equal(got.status, 0);
 	assert_int_equal(got.err.kind, FM_ERR_TIMEOUT);
@@ -468,7 +351,7 @@ test_early_refusal(void **state)
 
 	(void)state;
 	engine.is_deaf = true;
-	says("HTTP/1.1 413 Too Large\r\nContent-Length: 18\r\n\r\n{\"message\":\"much\"}");
+	engine_says("HTTP/1.1 413 Too Large\r\nContent-Length: 18\r\n\r\n{\"message\":\"much\"}");
 	ask.method = "POST";
 	ask.body = body;
 	call(&ask);
@@ -501,7 +384,7 @@ test_drop(void **state)
 	size_t had;
 
 	(void)state;
-	says(text);
+	engine_says(text);
 	ask.data = on_data;
 	begin(&ask);
 	turning_until(has_begun, NULL);
@@ -537,7 +420,7 @@ test_engine_freed_in_done(void **state)
 
 	(void)state;
 	engine.stays = true;
-	says("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
+	engine_says("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
 	ask.data = on_data;
 	ask.limit_ms = 600000;
 	(void)ag_engine_begin(client, &ask);
@@ -565,7 +448,7 @@ test_next_in_done(void **state)
 	struct ag_engine_ask ask = question();
 
 	(void)state;
-	says("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
+	engine_says("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
 	ask.done = on_done_next;
 	call(&ask);
 	assert_string_equal(got.body, "{}");
@@ -580,12 +463,12 @@ test_do(void **state)
 
 	(void)state;
 	ask.done = NULL;
-	says("HTTP/1.1 200 OK\r\n\r\nhello");
+	engine_says("HTTP/1.1 200 OK\r\n\r\nhello");
 	assert_int_equal(ag_engine_do(client, &ask, &status, &body, &err), 0);
 	assert_int_equal(status, 200);
 	assert_string_equal(body, "hello");
 	free(body);
-	says("HTTP/1.1 409 Conflict\r\n\r\n{\"message\":\"in use\"}");
+	engine_says("HTTP/1.1 409 Conflict\r\n\r\n{\"message\":\"in use\"}");
 	assert_int_equal(ag_engine_do(client, &ask, &status, NULL, &err), -1);
 	assert_int_equal(status, 409);
 	assert_string_equal(err.text, "in use");
