@@ -6,6 +6,7 @@
 The agent's children that look at the database count as the agent's, the application does not."""
 
 import argparse
+import contextlib
 import os
 import pathlib
 import sys
@@ -16,6 +17,9 @@ sys.path[:0] = [str(TESTS)]
 
 # pylint: disable=wrong-import-position
 from stage.cluster import Cluster
+from stage.docked import Docked
+from stage.engine import Engine, Images, Registry
+from stage.place import StageError, make_folder, remove_folder
 
 RSS_MIB, CORE_SHARE = 8.0, 0.2  # the agent's bars: MiB, percent of a core
 
@@ -33,16 +37,41 @@ def cpu_s(pid):
     return sum(int(fields[n]) for n in (11, 12, 13, 14)) / os.sysconf("SC_CLK_TCK")
 
 
+@contextlib.contextmanager
+def docked():
+    """One node in a container, which runs; None where no engine can."""
+    folder = make_folder()
+    engine, registry = Engine(folder / "engine"), Registry(folder / "registry")
+    try:
+        engine.start()
+        registry.start()
+        images = Images(engine, registry)
+        images.make("2.2.15")
+        with Docked(engine, images, count=1) as cluster:
+            cluster.cli("startup", expect=0)
+            yield cluster
+    except StageError as error:
+        if engine.process and engine.process.is_alive():
+            raise
+        print(f"no agent in the docker runtime: {error}")
+        yield None
+    finally:
+        registry.stop()
+        engine.stop()
+        remove_folder(folder)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--smoke", action="store_true", help="10 s")
     options = parser.parse_args()
     seconds = 10 if options.smoke else options.seconds
-    with Cluster() as cluster:
+    with Cluster() as cluster, docked() as other:
         cluster.cli("startup", expect=0)
         time.sleep(3)
         pids = {agent.node.name + " agent": agent.process.pid for agent in cluster.agents.values()}
+        pids.update({"docker agent": other.agents["app1"].process.pid} if other else {})
         pids["coordinator"] = cluster.coordinator.process.pid
         before = {name: cpu_s(pid) for name, pid in pids.items()}
         time.sleep(seconds)
