@@ -12,6 +12,8 @@ from stage.programs import AGENT
 from stage.place import make_folder, remove_folder, wait_for
 from conftest import QUICK_AGENT, QUICK_COORDINATOR, merged, running_engine
 from cues import assert_nobody_saw_more_than_the_page, end_of, everywhere, watched
+from hooks import ORDER, SAYS_VERSION, assert_each_told, put_hooks
+from secrecy import Looking, in_answers, in_base64, in_files
 
 pytestmark = pytest.mark.xdist_group("machine")
 
@@ -99,11 +101,19 @@ def without_ours(container):
     return config, env, labels, host, binds, mounts, networks
 
 
-def test_upgrade_pulls_pins_and_keeps(running):
+def test_upgrade_pulls_pins_and_keeps(make_docked):
+    """And hooks run, on the host; and nobody sees the registry's password."""
+    running = make_docked(start=False)
+    put_hooks(running, dict.fromkeys(ORDER, SAYS_VERSION))
+    running.start().cli("startup", expect=0)
     before = running.container()
-    with Watching(running) as watching:
+    registry = running.images.registry
+    secrets = {"password": registry.password, **in_base64("password", registry.password)}
+    with Watching(running) as watching, Looking(running, secrets) as looking:
         visitors, said = watched(running, "upgrade", "--to", "2.2.16", "--yes")
     assert end_of(running) == "done", said
+    assert_each_told(running, "2.2.15", "2.2.16")
+    assert looking.looks > 10 and not looking.found | in_files(running, secrets) | in_answers(running, secrets)
     assert everywhere(running, "2.2.16") and running.postgres.version() == "2.2.16"
     assert_nobody_saw_more_than_the_page(running, visitors)
     assert any(re.search(r"\d of \d+ layers, [\d.]+ of [\d.]+ MiB", text) for text in watching.seen), watching.seen
@@ -121,10 +131,6 @@ def test_upgrade_pulls_pins_and_keeps(running):
     assert "SKIP_SAME_VERSION_UPGRADE" not in env_of(running.container("app1"))
     kept = running.engine.inspect(f"{container_name(running.node('app1'))}-fermata-2.2.15")
     assert kept["Image"] == before["Image"] and not kept["State"]["Running"]
-
-
-def told_by(cluster):
-    return "\n".join(str(row) for row in cluster.run())
 
 
 class Watching:

@@ -9,21 +9,7 @@ import pytest
 from stage.application import Release
 from stage.place import processes_with, wait_for
 from cues import end_of, everywhere
-
-ORDER = ["before_fetch", "after_fetch", "before_stop", "after_stop", "before_start", "after_start",
-         "before_ready", "after_ready"]
-
-
-def script(folder, name, text):
-    path = folder / name
-    path.write_text(f"#!/bin/sh\n{text}\n")
-    path.chmod(0o755)
-    return path
-
-
-def told(cluster):
-    """The timeline's words about hooks of the last run."""
-    return [event["text"] for event in cluster.run()[0]["events"]["events"] if event["kind"] == "hook"]
+from hooks import ORDER, put_hooks, script, told
 
 
 @pytest.fixture
@@ -31,11 +17,7 @@ def hooked(make_cluster):
     """hooked(hooks={name: text of a script}, **rows of [hooks]) -> a cluster that runs."""
     def make(hooks, **rows):
         cluster = make_cluster(start=False)
-        for name, text in hooks.items():
-            rows[name] = script(cluster.folder, name, text)
-        for agent in cluster.agents.values():
-            lines = "".join(f"{key} = {value}\n" for key, value in rows.items())
-            agent.ini.write_text(agent.ini.read_text() + f"[hooks]\n{lines}")
+        put_hooks(cluster, hooks, **rows)
         cluster.start()
         cluster.cli("startup", expect=0)
         return cluster

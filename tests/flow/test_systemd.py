@@ -13,6 +13,7 @@ from stage.application import Release
 from stage.hosted import AGENT_UNIT, UNIT, put_on_hosts
 from stage.place import processes_with, wait_for
 from cues import assert_nobody_saw_more_than_the_page, end_of, everywhere, watched
+from hooks import ORDER, SAYS_VERSION, assert_each_told, put_hooks
 
 pytestmark = [pytest.mark.skipif(host.why_not() != "", reason=host.why_not()), pytest.mark.xdist_group("machine")]
 DROP_IN = "50-fermata.conf"
@@ -22,8 +23,10 @@ DROP_IN = "50-fermata.conf"
 def make_hosted(make_cluster):
     clusters = []
 
-    def make(**stage):
+    def make(hooks=None, **stage):
         cluster = put_on_hosts(make_cluster(start=False, **stage), QUICK_AGENT)
+        if hooks:
+            put_hooks(cluster, hooks)
         clusters.append(cluster)
         cluster.start()
         wait_for(lambda: all(n["app"] != "unknown" for n in cluster.cli.status()["status"]["nodes"]), 20,
@@ -115,12 +118,18 @@ def test_a_killed_agent_finds_its_unit_again(one):
     assert agent.app_pid() == pid
 
 
-def test_upgrade_under_load(hosted):
+def test_upgrade_under_load(make_hosted):
+    """And hooks run inside the agent's unit: a stop of the application's does not end them."""
+    hosted = make_hosted(hooks=dict.fromkeys(ORDER, SAYS_VERSION))
+    hosted.cli("startup", expect=0)
     hosted.app.offer(Release("2.2.16"))
     visitors, said = watched(hosted, "upgrade", "--to", "2.2.16", "--yes")
     assert end_of(hosted) == "done", said
     assert everywhere(hosted, "2.2.16") and hosted.postgres.version() == "2.2.16"
     assert_nobody_saw_more_than_the_page(hosted, visitors)
+    assert_each_told(hosted, "2.2.15", "2.2.16")
+    groups = [path.read_text() for path in hosted.folder.glob("*.cgroup")]
+    assert len(groups) == len(ORDER) * len(hosted.nodes) and all(AGENT_UNIT in group for group in groups), groups
 
 
 def test_failing_migration_is_rolled_back(hosted):
