@@ -9,6 +9,7 @@ import threading
 import time
 
 import websockets
+from websockets.legacy.client import connect  # Debian 12's own, and what newer ones still have
 
 from wait import wait_for
 
@@ -51,8 +52,7 @@ class Tab:
         loop.call(self.open(url, context, headers))
 
     async def open(self, url, context, headers):
-        self.socket = await websockets.connect(url, ssl=context, extra_headers=headers,
-                                               ping_interval=None, open_timeout=15)
+        self.socket = await connect(url, ssl=context, extra_headers=headers, ping_interval=None, open_timeout=15)
         self.node = self.socket.response_headers.get("X-Node")
         self.task = asyncio.ensure_future(self.listen())
         self.owner.tabs.append(self)
