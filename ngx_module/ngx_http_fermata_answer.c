@@ -8,9 +8,6 @@
 #include "ngx_http_fermata_module.h"
 
 
-static ngx_int_t ngx_http_fermata_add_headers(ngx_http_request_t *r,
-    ngx_uint_t kind, ngx_uint_t packed);
-static ngx_int_t ngx_http_fermata_add_page_headers(ngx_http_request_t *r);
 static ngx_int_t ngx_http_fermata_header_filter(ngx_http_request_t *r);
 static NGX_HTTP_FERMATA_SLOW ngx_int_t ngx_http_fermata_watch_header(
     ngx_http_request_t *r);
@@ -30,108 +27,6 @@ static ngx_str_t  ngx_http_fermata_types[] = {
     ngx_string("application/json"),
     ngx_string("application/json")
 };
-
-
-/* by what else the answer to the same URI differs */
-
-static ngx_str_t  ngx_http_fermata_varies[] = {
-    ngx_string("Accept, Accept-Language, Accept-Encoding"),
-    ngx_string("Accept, Accept-Language"),
-    ngx_string("Accept-Language"),
-    ngx_null_string
-};
-
-
-ngx_int_t
-ngx_http_fermata_push_header(ngx_http_request_t *r, char *key, size_t key_len,
-    char *value, size_t len)
-{
-    ngx_table_elt_t  *h;
-
-    h = ngx_list_push(&r->headers_out.headers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    h->hash = 1;
-#if (nginx_version >= 1023000)
-    h->next = NULL;
-#endif
-    h->key.data = (u_char *) key;
-    h->key.len = key_len;
-    h->value.data = (u_char *) value;
-    h->value.len = len;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_fermata_add_page_headers(ngx_http_request_t *r)
-{
-    ngx_http_fermata_page_t       *page;
-    ngx_http_fermata_main_conf_t  *root;
-
-    root = ngx_http_get_module_main_conf(r, ngx_http_fermata_module);
-
-    page = ngx_http_fermata_page_of(r, NGX_HTTP_FERMATA_HTML);
-
-    /* what an operator's own page may do is the operator's to say */
-
-    if (page->stock
-        && ngx_http_fermata_add_header(r, "Content-Security-Policy",
-                                       (char *) root->policy.data,
-                                       root->policy.len)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    /* one with a script of ours has it in <noscript>: else both would load */
-
-    if (!page->polls
-        && ngx_http_fermata_add_header(r, "Refresh", NGX_HTTP_FERMATA_REFRESH,
-                                     sizeof(NGX_HTTP_FERMATA_REFRESH) - 1)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_fermata_add_headers(ngx_http_request_t *r, ngx_uint_t kind,
-    ngx_uint_t packed)
-{
-    ngx_str_t  *vary;
-
-    if (ngx_http_fermata_add_header(r, "Cache-Control", "no-store", 8)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    vary = &ngx_http_fermata_varies[kind];
-
-    if (vary->len
-        && ngx_http_fermata_add_header(r, "Vary", (char *) vary->data,
-                                       vary->len)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    if (packed
-        && ngx_http_fermata_add_header(r, "Content-Encoding", "gzip", 4)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
-}
 
 
 /* Nothing of an answer that may have been begun stays. */
@@ -160,8 +55,8 @@ ngx_http_fermata_copy_t *
 ngx_http_fermata_page_header(ngx_http_request_t *r, ngx_uint_t kind,
     ngx_str_t *text)
 {
-    ngx_uint_t                     live, packed;
     ngx_http_fermata_copy_t       *copy;
+    ngx_http_fermata_form_t       *form;
     ngx_http_fermata_main_conf_t  *mcf;
 
     mcf = ngx_http_fermata_cluster_of(r);
@@ -171,42 +66,35 @@ ngx_http_fermata_page_header(ngx_http_request_t *r, ngx_uint_t kind,
         return NULL;
     }
 
-    packed = 0;
+    form = &copy->plain;
 
 #if (NGX_HTTP_GZIP)
-    packed = (copy->packed.len && ngx_http_gzip_ok(r) == NGX_OK);
+
+    if (copy->packed.text.len && ngx_http_gzip_ok(r) == NGX_OK) {
+        form = &copy->packed;
+    }
+
 #endif
 
-    *text = packed ? copy->packed : copy->text;
+    *text = form->text;
 
-    live = (kind == NGX_HTTP_FERMATA_LIVE || kind == NGX_HTTP_FERMATA_OPENED);
+    ngx_http_fermata_clear_headers(r, NGX_HTTP_OK);
 
-    ngx_http_fermata_clear_headers(r, live ? NGX_HTTP_OK
-                                           : NGX_HTTP_SERVICE_UNAVAILABLE);
+    if (ngx_http_fermata_put_headers(r, mcf, form, kind) != NGX_OK) {
+        return NULL;
+    }
 
-    r->headers_out.content_length_n = text->len;
     r->headers_out.content_type = ngx_http_fermata_types[kind];
     r->headers_out.content_type_len = r->headers_out.content_type.len;
     r->headers_out.content_type_lowcase = NULL;
 
     if (kind == NGX_HTTP_FERMATA_HTML) {
         ngx_str_set(&r->headers_out.charset, "utf-8");
-
-        if (ngx_http_fermata_add_page_headers(r) != NGX_OK) {
-            return NULL;
-        }
     }
 
-    if (!live) {
-        if (ngx_http_fermata_add_retry_after(r, mcf) != NGX_OK) {
-            return NULL;
-        }
-
+    if (!ngx_http_fermata_is_live(kind)) {
+        r->headers_out.status = NGX_HTTP_SERVICE_UNAVAILABLE;
         mcf->slot->refused++;
-    }
-
-    if (ngx_http_fermata_add_headers(r, kind, packed) != NGX_OK) {
-        return NULL;
     }
 
     return copy;

@@ -65,6 +65,10 @@ ngx_http_fermata_test_bypass(ngx_http_request_t *r,
         }
     }
 
+    if (!ngx_http_fermata_has_cookies(r)) {
+        return NGX_DECLINED;
+    }
+
     return ngx_http_fermata_has_cookie(r, lcf->mcf->sh) ? NGX_OK
                                                         : NGX_DECLINED;
 }

@@ -52,7 +52,8 @@ ngx_http_fermata_page_share(ngx_conf_t *cf, ngx_http_fermata_main_conf_t *root)
         }
     }
 
-    return ngx_http_fermata_page_policy(cf, root);
+    return ngx_http_fermata_page_policy(cf,
+                                        &root->pages[NGX_HTTP_FERMATA_HTML]);
 }
 
 
@@ -140,11 +141,11 @@ ngx_http_fermata_copy_release(void *data)
         return;
     }
 
-    if (copy->packed.data) {
-        ngx_free(copy->packed.data);
+    if (copy->packed.text.data) {
+        ngx_free(copy->packed.text.data);
     }
 
-    ngx_free(copy->text.data);
+    ngx_free(copy->plain.text.data);
     ngx_free(copy);
 }
 
@@ -186,17 +187,20 @@ ngx_http_fermata_copy_make(ngx_http_fermata_page_t *page,
     ngx_log_debug4(NGX_LOG_DEBUG_HTTP, log, 0,
                    "fermata page: kind %ui, language %s, text %uA, %uz bytes",
                    page->kind, fm_gate_words(language)->tag, copy->version,
-                   copy->text.len);
+                   copy->plain.text.len);
 
 #if (NGX_HTTP_GZIP)
 
     if (page->kind == NGX_HTTP_FERMATA_HTML
-        && copy->text.len >= NGX_HTTP_FERMATA_PACK_MIN)
+        && copy->plain.text.len >= NGX_HTTP_FERMATA_PACK_MIN)
     {
         ngx_http_fermata_pack(copy, log);
+        ngx_http_fermata_form_headers(&copy->packed, page, 1);
     }
 
 #endif
+
+    ngx_http_fermata_form_headers(&copy->plain, page, 0);
 
     copy->refs = 1;
 
@@ -254,19 +258,19 @@ ngx_http_fermata_pack(ngx_http_fermata_copy_t *copy, ngx_log_t *log)
         return;
     }
 
-    data = ngx_alloc(copy->text.len, log);
+    data = ngx_alloc(copy->plain.text.len, log);
 
     if (data) {
-        z.next_in = copy->text.data;
-        z.avail_in = (uInt) copy->text.len;
+        z.next_in = copy->plain.text.data;
+        z.avail_in = (uInt) copy->plain.text.len;
         z.next_out = data;
-        z.avail_out = (uInt) copy->text.len;
+        z.avail_out = (uInt) copy->plain.text.len;
 
         /* more than the page itself is not worth it */
 
         if (deflate(&z, Z_FINISH) == Z_STREAM_END) {
-            copy->packed.data = data;
-            copy->packed.len = z.total_out;
+            copy->packed.text.data = data;
+            copy->packed.text.len = z.total_out;
 
         } else {
             ngx_free(data);
@@ -299,18 +303,14 @@ ngx_http_fermata_zfree(voidpf opaque, voidpf address)
  */
 
 ngx_int_t
-ngx_http_fermata_page_policy(ngx_conf_t *cf,
-    ngx_http_fermata_main_conf_t *mcf)
+ngx_http_fermata_page_policy(ngx_conf_t *cf, ngx_http_fermata_page_t *page)
 {
-    u_char     *p;
-    ngx_str_t  *page;
+    u_char  *p;
 
     static char  start[] = "default-src 'none'; connect-src 'self'; "
                            "img-src 'self'; base-uri 'none'; "
                            "form-action 'none'; style-src ";
     static char  middle[] = "; script-src ";
-
-    page = &mcf->pages[NGX_HTTP_FERMATA_HTML].source;
 
     p = ngx_pnalloc(cf->pool, sizeof(start) + sizeof(middle)
                               + 2 * (NGX_HTTP_FERMATA_HASH_LEN));
@@ -318,14 +318,14 @@ ngx_http_fermata_page_policy(ngx_conf_t *cf,
         return NGX_ERROR;
     }
 
-    mcf->policy.data = p;
+    page->policy.data = p;
 
     p = ngx_cpymem(p, start, sizeof(start) - 1);
-    p = ngx_http_fermata_policy_hash(p, page, "<style>", "</style>");
+    p = ngx_http_fermata_policy_hash(p, &page->source, "<style>", "</style>");
     p = ngx_cpymem(p, middle, sizeof(middle) - 1);
-    p = ngx_http_fermata_policy_hash(p, page, "<script>", "</script>");
+    p = ngx_http_fermata_policy_hash(p, &page->source, "<script>", "</script>");
 
-    mcf->policy.len = p - mcf->policy.data;
+    page->policy.len = p - page->policy.data;
 
     return NGX_OK;
 }

@@ -1,8 +1,7 @@
 
 /*
  * Answers that are not the page: to the question of a shown page whether the
- * gate is open by now, and to gRPC, which has a status of its own.  And when
- * to ask again, which all of them say.
+ * gate is open by now, and to gRPC, which has a status of its own.
  */
 
 
@@ -118,57 +117,4 @@ ngx_http_fermata_grpc_send(ngx_http_request_t *r)
     ngx_str_null(&text);
 
     return ngx_http_fermata_text_send(r, &text, NULL);
-}
-
-
-/* Seconds; the same for one client as long as nothing changes. */
-
-time_t
-ngx_http_fermata_retry_after(ngx_http_request_t *r,
-    ngx_http_fermata_main_conf_t *mcf)
-{
-    uint32_t                      client;
-    int64_t                       back_at;
-    ngx_str_t                    *addr;
-    ngx_http_fermata_loc_conf_t  *lcf;
-
-    lcf = ngx_http_get_module_loc_conf(r, ngx_http_fermata_module);
-
-    addr = &r->connection->addr_text;
-
-    client = ngx_murmur_hash2(addr->data, addr->len);
-
-    /* one aligned load: no need for the rest of the state */
-
-    back_at = *(volatile int64_t *) &mcf->sh->taken.back_at;
-
-    return fm_gate_retry_after(ngx_time(), back_at, lcf->retry_after, client);
-}
-
-
-ngx_int_t
-ngx_http_fermata_add_retry_after(ngx_http_request_t *r,
-    ngx_http_fermata_main_conf_t *mcf)
-{
-    time_t   seconds;
-    u_char  *p, *last;
-
-    p = ngx_pnalloc(r->pool, NGX_TIME_T_LEN);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    seconds = ngx_http_fermata_retry_after(r, mcf);
-    last = p + NGX_TIME_T_LEN;
-
-    /* never negative; ngx_sprintf() takes six times as long for it */
-
-    p = last;
-
-    do {
-        *--p = (u_char) ('0' + seconds % 10);
-        seconds /= 10;
-    } while (seconds);
-
-    return ngx_http_fermata_add_header(r, "Retry-After", (char *) p, last - p);
 }

@@ -308,7 +308,6 @@ ngx_http_fermata_create_cluster(ngx_conf_t *cf)
      *     mcf->ssl_trusted = { 0, NULL };
      *     mcf->ssl = NULL;
      *     mcf->live = { 0, NULL };
-     *     mcf->policy = { 0, NULL };
      *     and all that is of one process
      */
 

@@ -30,6 +30,20 @@
 /* off the path of each request, and no burden on it */
 #define NGX_HTTP_FERMATA_SLOW       __attribute__((noinline, cold))
 
+/* all that differs between versions of nginx */
+
+#if (nginx_version >= 1023000)
+
+#define ngx_http_fermata_last_header(h)  (h)->next = NULL
+#define ngx_http_fermata_has_cookies(r)  ((r)->headers_in.cookie != NULL)
+
+#else
+
+#define ngx_http_fermata_last_header(h)
+#define ngx_http_fermata_has_cookies(r)  ((r)->headers_in.cookies.nelts != 0)
+
+#endif
+
 #define NGX_HTTP_FERMATA_VERSION    "0.1.0"
 
 /* directives within fermata_cluster{}: no bit of nginx's own */
@@ -52,6 +66,12 @@
 #define NGX_HTTP_FERMATA_OPENED     3
 #define NGX_HTTP_FERMATA_KINDS      4
 
+/* what a shown page looks at, no answer to a visitor's request */
+#define ngx_http_fermata_is_live(kind)  ((kind) >= NGX_HTTP_FERMATA_LIVE)
+
+/* of a page, at most */
+#define NGX_HTTP_FERMATA_HEADERS    6
+
 #define NGX_HTTP_FERMATA_DEFAULT_CLOSED  0
 #define NGX_HTTP_FERMATA_DEFAULT_OPEN    1
 #define NGX_HTTP_FERMATA_DEFAULT_LAST    2
@@ -69,6 +89,17 @@ typedef struct {
 } ngx_http_fermata_fds_t;
 
 
+/* A text, and the headers that go with it. */
+
+typedef struct {
+    ngx_str_t                        text;
+    ngx_uint_t                       packed;
+    ngx_uint_t                       nelts;
+    ngx_table_elt_t                  headers[NGX_HTTP_FERMATA_HEADERS];
+    u_char                           length[NGX_SIZE_T_LEN];
+} ngx_http_fermata_form_t;
+
+
 /*
  * What one process has rendered.  Responses point to it: it lives until the
  * last of them that could not be sent at once has been.
@@ -76,8 +107,8 @@ typedef struct {
 
 typedef struct {
     ngx_uint_t                       refs;
-    ngx_str_t                        text;
-    ngx_str_t                        packed;    /* gzipped; empty: not */
+    ngx_http_fermata_form_t          plain;
+    ngx_http_fermata_form_t          packed;    /* gzipped; empty: not */
     ngx_atomic_uint_t                version;   /* of sh->text */
     time_t                           expires;
 } ngx_http_fermata_copy_t;
@@ -87,8 +118,8 @@ typedef struct {
     ngx_str_t                        source;    /* with {{placeholders}} */
     ngx_uint_t                       kind;
     ngx_http_fermata_copy_t        **copies;    /* by cluster, language */
+    ngx_str_t                        policy;    /* of ours, what it may do */
     unsigned                         polls:1;   /* itself, by its script */
-    unsigned                         stock:1;   /* ours */
 } ngx_http_fermata_page_t;
 
 
@@ -143,7 +174,6 @@ struct ngx_http_fermata_main_conf_s {
 
     ngx_http_fermata_page_t         *pages;     /* ours, in http{} only */
     ngx_str_t                        live;      /* uri, empty: off */
-    ngx_str_t                        policy;    /* of them, likewise */
     ngx_array_t                      upstreams; /* of ucf pointers */
     ngx_uint_t                       tabs_max;
     ngx_msec_t                       tabs_release;

@@ -130,7 +130,6 @@ ngx_http_fermata_page_init(ngx_conf_t *cf, ngx_http_fermata_main_conf_t *root)
     }
 
     root->pages[NGX_HTTP_FERMATA_HTML].polls = 1;
-    root->pages[NGX_HTTP_FERMATA_HTML].stock = 1;
 
     return NGX_OK;
 }
@@ -334,8 +333,8 @@ ngx_http_fermata_render(ngx_http_fermata_page_t *page,
 
     (void) ngx_http_fermata_expand(page, &t, data);
 
-    copy->text.data = data;
-    copy->text.len = len;
+    copy->plain.text.data = data;
+    copy->plain.text.len = len;
     copy->version = version;
     copy->expires = expires;
 

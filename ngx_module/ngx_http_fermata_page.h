@@ -11,7 +11,8 @@
 
 /*
  * The page: ngx_http_fermata_page.c, ngx_http_fermata_copy.c,
- * ngx_http_fermata_answer.c, ngx_http_fermata_live.c.
+ * ngx_http_fermata_header.c, ngx_http_fermata_answer.c,
+ * ngx_http_fermata_live.c.
  */
 
 /* seconds after which a browser without scripts loads it again */
@@ -45,9 +46,9 @@ void ngx_http_fermata_copy_release(void *data);
 ngx_http_fermata_page_t *ngx_http_fermata_page_of(ngx_http_request_t *r,
     ngx_uint_t kind);
 ngx_int_t ngx_http_fermata_page_policy(ngx_conf_t *cf,
-    ngx_http_fermata_main_conf_t *mcf);
+    ngx_http_fermata_page_t *page);
 
-/* key: a literal */
+/* ngx_http_fermata_header.c; key: a literal */
 
 #define ngx_http_fermata_add_header(r, key, value, len)                       \
     ngx_http_fermata_push_header(r, key, sizeof(key) - 1, value, len)
@@ -56,14 +57,21 @@ ngx_int_t ngx_http_fermata_push_header(ngx_http_request_t *r, char *key,
     size_t key_len, char *value, size_t len);
 ngx_int_t ngx_http_fermata_add_retry_after(ngx_http_request_t *r,
     ngx_http_fermata_main_conf_t *mcf);
+void ngx_http_fermata_form_headers(ngx_http_fermata_form_t *form,
+    ngx_http_fermata_page_t *page, ngx_uint_t packed);
+ngx_int_t ngx_http_fermata_put_headers(ngx_http_request_t *r,
+    ngx_http_fermata_main_conf_t *mcf, ngx_http_fermata_form_t *form,
+    ngx_uint_t kind);
+time_t ngx_http_fermata_retry_after(ngx_http_request_t *r,
+    ngx_http_fermata_main_conf_t *mcf);
+
+/* ngx_http_fermata_answer.c */
 void ngx_http_fermata_clear_headers(ngx_http_request_t *r, ngx_uint_t status);
 ngx_int_t ngx_http_fermata_text_send(ngx_http_request_t *r, ngx_str_t *text,
     ngx_http_fermata_copy_t *copy);
 ngx_http_fermata_copy_t *ngx_http_fermata_page_header(ngx_http_request_t *r,
     ngx_uint_t kind, ngx_str_t *text);
 ngx_int_t ngx_http_fermata_page_send(ngx_http_request_t *r, ngx_uint_t kind);
-time_t ngx_http_fermata_retry_after(ngx_http_request_t *r,
-    ngx_http_fermata_main_conf_t *mcf);
 ngx_int_t ngx_http_fermata_page_filter_init(ngx_conf_t *cf);
 
 /* ngx_http_fermata_live.c */

@@ -24,17 +24,15 @@ from stage.place import StageError
 
 OPEN_MOST, OFF_MOST, PAGE_MOST = 250, 80, 8300
 
-# The page and a text of the same length: what a person would put into the configuration.
+# A text and a file as long as the page, with its headers: what a person would put into the configuration.
 _LOCATIONS = """\
         location / {{ proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection ""; {on} }}
         location /health {{ proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection ""; }}
         location /assets/ {{ empty_gif; }}
         location /here/ {{ empty_gif; {on} }}
-        location /text/ {{ return 503 "{text}"; add_header Retry-After 10 always;
-                           add_header Cache-Control no-store always; }}
+        location /text/ {{ return 503 "{text}"; default_type "text/html; charset=utf-8"; {headers} }}
         error_page 503 @file;
-        location @file {{ root html; rewrite ^ /page.html break; add_header Retry-After 10 always;
-                          add_header Cache-Control no-store always; }}
+        location @file {{ root html; rewrite ^ /page.html break; types {{ }} default_type "text/html; charset=utf-8"; {headers} }}
         location /file/ {{ return 503; }}
 """
 _UPSTREAM = "upstream app {{ server 127.0.0.1:{0}; server 127.0.0.2:{0}; keepalive 8; {1} }}"
@@ -54,15 +52,16 @@ _RUNS = (
 )
 
 
-def instructions(where, run, app, count, page, connections):
+def instructions(where, run, app, count, rival, connections):
     """Of a whole life of a worker with so many requests."""
     name, path, mode, expected = run
+    page, headers = rival
     nodes = f"fermata_nodes app1=127.0.0.1:{app} app2=127.0.0.2:{app};" if mode else ""
     on = "fermata on;" if mode else ""
     short = re.sub("[^a-z0-9]+", "-", name.lower()) + f"-{count}"
     out = where / f"{short}.callgrind"
     nginx = scratch.Nginx(
-        where, short, _LOCATIONS.format(on=on, text=page), connections=connections, http=_UPSTREAM.format(app, nodes), gate=mode,
+        where, short, _LOCATIONS.format(on=on, text=page, headers=headers), connections=connections, http=_UPSTREAM.format(app, nodes), gate=mode,
         wrapper=["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}.%p", "--trace-children=yes", "-q"],
         top="timer_resolution 1000s;")
     (nginx.prefix / "html/page.html").write_text(page)
@@ -85,11 +84,6 @@ def instructions(where, run, app, count, page, connections):
     return int(total.group(1))
 
 
-def page_like(length):
-    """A plain page without what a configuration file would have to escape."""
-    return ("<!doctype html><title>Maintenance</title><p>" + "We will be right back. " * 1000)[:length]
-
-
 def measure(where, options, seen):
     """Instructions per request by name of run: the median of the rounds."""
     found = {run[0]: [] for run in _RUNS if options.only in run[0]}
@@ -98,14 +92,14 @@ def measure(where, options, seen):
     app.start()
     try:
         closed = scratch.Nginx(where, "closed", "fermata on;", gate="closed").start()
-        page = page_like(len(closed.get()[1]))
+        rival = scratch.page_like(len(closed.get()[1])), scratch.add_headers(scratch.fields_of(closed.head()))
         closed.stop()
         shutil.rmtree(closed.prefix)
         for number in range(options.rounds):
             count, connections = options.requests + 29 * number, 200 + 61 * number
             for run in _RUNS:
                 if run[0] in found:
-                    few, many = (instructions(where, run, app.port, n, page, connections) for n in (count, 2 * count))
+                    few, many = (instructions(where, run, app.port, n, rival, connections) for n in (count, 2 * count))
                     found[run[0]].append((many - few) / count)
                     seen(run[0], found[run[0]])
     finally:
@@ -122,6 +116,7 @@ def judge(found):
         yield f"added: {name}", found[name] - stock, bar
     for name in ("page, HTML", "page, JSON"):
         yield name, found[name], PAGE_MOST
+    yield "page, HTML, beside return 503 text", found["page, HTML"] - found["page, return 503 text"], 0
 
 
 def main():

@@ -40,6 +40,25 @@ http {{
 """
 
 
+# What a server says by itself, in every answer.
+_OWN_FIELDS = ("server", "date", "content-type", "content-length", "connection")
+
+
+def fields_of(head):
+    """Headers that an answer has besides those that any server adds."""
+    return {name: value for name, value in head.items() if name.lower() not in _OWN_FIELDS}
+
+
+def add_headers(fields):
+    """The same as lines of nginx's configuration."""
+    return " ".join(f'add_header {name} "{value}" always;' for name, value in fields.items())
+
+
+def page_like(length):
+    """A plain page without what a configuration file would have to escape."""
+    return ("<!doctype html><title>Maintenance</title><p>" + "We will be right back. " * (length // 20))[:length]
+
+
 @contextlib.contextmanager
 def folder():
     made = make_folder()
@@ -110,6 +129,14 @@ class Nginx:
         except urllib.error.HTTPError as error:
             return error.code, error.read()
 
+    def head(self, path="/"):
+        """Headers sent to a GET; their names in any case."""
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=10) as answer:
+                return answer.headers
+        except urllib.error.HTTPError as error:
+            return error.headers
+
 
 class Kept:
     """One kept connection, requests one after the other: as little as a client can do."""
@@ -157,20 +184,23 @@ frontend front
 
 
 class Haproxy:
-    """front: lines of its frontend; back: whole sections behind it; page: what errorfile 503 sends."""
+    """front: lines of its frontend; back: whole sections behind it; page: what errorfile 503 sends,
+    with these headers."""
 
-    def __init__(self, where, name, front, back, page, threads=1):
+    def __init__(self, where, name, front, back, page, headers=None, threads=1):
         self.name, self.port, self.prefix, self.process = name, free_port(), where / name, None
         self.prefix.mkdir()
         (where / f"{name}.html").write_text(page)
+        fields = "".join(f"{name}: {value}\r\n" for name, value in (headers or {"Retry-After": 10}).items())
         (self.prefix / "page.http").write_text(
-            "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/html\r\nRetry-After: 10\r\n"
-            f"Cache-Control: no-store\r\nVary: Accept\r\nRefresh: 5\r\nContent-Length: {len(page)}\r\n\r\n{page}")
+            "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/html; charset=utf-8\r\n"
+            f"{fields}Content-Length: {len(page)}\r\n\r\n{page}")
         (self.prefix / "haproxy.cfg").write_text(_HAPROXY.format(
             threads=threads, prefix=self.prefix, port=self.port, front=front, back=back))
 
     url = Nginx.url
     get = Nginx.get
+    head = Nginx.head
     worker_pids = Nginx.worker_pids
 
     def start(self):

@@ -1,4 +1,5 @@
 """What visitors get while the gate is closed, whoever and however they are."""
+import contextlib
 import gzip
 import html
 import json
@@ -238,6 +239,51 @@ def test_live_off(make_gate, coordinator, backends):
     assert 'data-live=""' in request(gate.port).text
     coordinator.ask(wire.OPEN)
     assert request(gate.port, "/fermata-live").getheader("X-Node")
+
+
+# --- headers -----------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("path,more,names", [
+    ("/", "", "content-security-policy retry-after vary"),
+    ("/", "Accept-Encoding: gzip\r\n", "content-encoding content-security-policy retry-after vary"),
+    ("/api/x", "", "retry-after vary"), ("/own/", "", "refresh retry-after vary"), ("/fermata-live", "", "vary"),
+])
+def test_each_header_once(make_gate, coordinator, path, more, names):
+    """And the length is right: what follows on the connection is the next answer."""
+    gate = make_gate(server="location /own/ { fermata_page html own.html; } add_header X-Site s always;")
+    (gate.prefix / "own.html").write_text("<h1>{{title}}</h1>")
+    gate.start()
+    coordinator.wait_up()
+    coordinator.ask(wire.CLOSED)
+    wanted = {"cache-control", "connection", "content-length", "content-type", "date", "server", "x-site", *names.split()}
+    with socket.create_connection(("127.0.0.1", gate.port), 20) as sock:
+        file = sock.makefile("rb")
+        for _ in range(3):
+            sock.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n{more}\r\n".encode())
+            assert file.readline().startswith(b"HTTP/1.1 ")
+            lines = [line.decode().split(": ", 1) for line in iter(file.readline, b"\r\n")]
+            assert sorted(name.lower() for name, _ in lines) == sorted(wanted)
+            assert file.read(int(dict(lines)["Content-Length"]))
+
+
+def test_headers_in_a_log_that_comes_late(make_gate, coordinator):
+    """The body is still being read when the page has long been made anew."""
+    gate = make_gate(workers=1, http="log_format late '$status $sent_http_content_length $sent_http_retry_after';",
+                     server="access_log late.log late;").start()
+    coordinator.wait_up()
+    coordinator.ask(wire.CLOSED, message="first")
+    with socket.create_connection(("127.0.0.1", gate.port), 20) as sock:
+        sock.sendall(b"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
+        status, headers, _ = read_answer(sock.makefile("rb"))
+        for number in range(4):
+            coordinator.ask(wire.CLOSED, message=f"another, which is longer {number}" * 3)
+            assert f"longer {number}" in request(gate.port, "/").text
+        sock.sendall(b"x" * 100000)
+        sock.sendall(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n")
+        with contextlib.suppress(OSError, IndexError):
+            read_answer(sock.makefile("rb"))
+    line = f"{status} {headers['content-length']} {headers['retry-after']}"
+    wait_for(lambda: line in (gate.prefix / "late.log").read_text().splitlines(), 20, f"the line {line}")
 
 
 # --- programs ----------------------------------------------------------------------------------------
