@@ -322,7 +322,8 @@ word_golden() {
     word_build
     if [ "${1:-}" = --accept ]; then export FERMATA_GOLDEN_ACCEPT=1; fi
     units "$FERMATA_BUILD" "golden"
-    tally "$FERMATA_BUILD/meson-logs"
+    pythons "$FERMATA_BUILD/golden.xml" tests/gate/test_golden.py
+    tally "$FERMATA_BUILD/meson-logs" "$FERMATA_BUILD/golden.xml"
 }
 
 word_docs() {
