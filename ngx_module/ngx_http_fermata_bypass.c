@@ -13,7 +13,7 @@
 static ngx_uint_t ngx_http_fermata_has_header(ngx_http_request_t *r,
     ngx_keyval_t *kv);
 static ngx_uint_t ngx_http_fermata_has_cookie(ngx_http_request_t *r,
-    ngx_http_fermata_shctx_t *sh);
+    ngx_http_fermata_main_conf_t *mcf);
 
 
 /*
@@ -69,8 +69,7 @@ ngx_http_fermata_test_bypass(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
-    return ngx_http_fermata_has_cookie(r, lcf->mcf->sh) ? NGX_OK
-                                                        : NGX_DECLINED;
+    return ngx_http_fermata_has_cookie(r, lcf->mcf) ? NGX_OK : NGX_DECLINED;
 }
 
 
@@ -138,7 +137,7 @@ ngx_http_fermata_has_header(ngx_http_request_t *r, ngx_keyval_t *kv)
 
 static ngx_uint_t
 ngx_http_fermata_has_cookie(ngx_http_request_t *r,
-    ngx_http_fermata_shctx_t *sh)
+    ngx_http_fermata_main_conf_t *mcf)
 {
     size_t                   size;
     int64_t                  expires;
@@ -152,13 +151,13 @@ ngx_http_fermata_has_cookie(ngx_http_request_t *r,
 
     while ((h = ngx_http_fermata_find_header(r, &name, h)) != NULL) {
 
-        if (!fm_bypass_find((char *) h->value.data, h->value.len, &token,
-                            &size))
+        if (!fm_bypass_find((char *) mcf->cookie.data, (char *) h->value.data,
+                            h->value.len, &token, &size))
         {
             continue;
         }
 
-        verdict = ngx_http_fermata_token(sh, (u_char *) token, size,
+        verdict = ngx_http_fermata_token(mcf->sh, (u_char *) token, size,
                                          &expires);
 
         /* never the token: logs are read by many */

@@ -52,6 +52,17 @@ ngx_http_fermata_cluster(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     mcf->cluster = value[1];
+
+    /* browsers keep one cookie of a name for a host, whatever the port */
+
+    mcf->cookie.len = sizeof(FM_BYPASS_COOKIE "_") - 1 + value[1].len;
+    mcf->cookie.data = ngx_pnalloc(cf->pool, mcf->cookie.len + 1);
+    if (mcf->cookie.data == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    (void) ngx_sprintf(mcf->cookie.data, FM_BYPASS_COOKIE "_%V%Z", &value[1]);
+
     mcf->clusters = root->clusters;
 
     *mcfp = mcf;

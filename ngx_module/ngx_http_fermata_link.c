@@ -13,11 +13,13 @@
 
 static ngx_int_t ngx_http_fermata_parse_link(ngx_http_request_t *r,
     ngx_str_t *token, ngx_str_t *to);
+static enum fm_bypass_verdict ngx_http_fermata_find_owner(
+    ngx_http_fermata_main_conf_t **mcf, ngx_str_t *token, int64_t *expires);
 static void ngx_http_fermata_mask(ngx_str_t *text);
 static ngx_int_t ngx_http_fermata_refuse_link(ngx_http_request_t *r,
     enum fm_bypass_verdict verdict);
 static ngx_int_t ngx_http_fermata_take_link(ngx_http_request_t *r,
-    ngx_str_t *token, int64_t left, ngx_str_t *to);
+    ngx_str_t *name, ngx_str_t *token, int64_t left, ngx_str_t *to);
 static ngx_uint_t ngx_http_fermata_is_tls(ngx_http_request_t *r);
 
 
@@ -74,20 +76,19 @@ ngx_http_fermata_parse_link(ngx_http_request_t *r, ngx_str_t *token,
 ngx_int_t
 ngx_http_fermata_open_link(ngx_http_request_t *r)
 {
-    int64_t                       expires;
-    ngx_int_t                     rc;
-    ngx_str_t                     token, to;
-    enum fm_bypass_verdict        verdict;
-    ngx_http_fermata_loc_conf_t  *lcf;
+    int64_t                        expires;
+    ngx_int_t                      rc;
+    ngx_str_t                      token, to;
+    enum fm_bypass_verdict         verdict;
+    ngx_http_fermata_main_conf_t  *mcf;
 
-    lcf = ngx_http_get_module_loc_conf(r, ngx_http_fermata_module);
+    mcf = ngx_http_fermata_cluster_of(r);
 
     expires = 0;
     verdict = FM_BYPASS_BAD;
 
     if (ngx_http_fermata_parse_link(r, &token, &to) == NGX_OK) {
-        verdict = ngx_http_fermata_token(lcf->mcf->sh, token.data, token.len,
-                                         &expires);
+        verdict = ngx_http_fermata_find_owner(&mcf, &token, &expires);
     }
 
     ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
@@ -114,7 +115,41 @@ ngx_http_fermata_open_link(ngx_http_request_t *r)
     ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
                   "fermata: a bypass link has been opened");
 
-    return ngx_http_fermata_take_link(r, &token, expires - ngx_time(), &to);
+    return ngx_http_fermata_take_link(r, &mcf->cookie, &token,
+                                      expires - ngx_time(), &to);
+}
+
+
+/*
+ * Clusters on one host name have one path for their links: who has made one is
+ * known by its key.  *mcf is the cluster that was asked, and becomes the owner.
+ */
+
+static enum fm_bypass_verdict
+ngx_http_fermata_find_owner(ngx_http_fermata_main_conf_t **mcf,
+    ngx_str_t *token, int64_t *expires)
+{
+    ngx_uint_t                      i;
+    enum fm_bypass_verdict          verdict;
+    ngx_http_fermata_main_conf_t  **mcfp;
+
+    verdict = ngx_http_fermata_token((*mcf)->sh, token->data, token->len,
+                                     expires);
+
+    mcfp = (*mcf)->clusters->elts;
+
+    for (i = 0; verdict != FM_BYPASS_GOOD && i < (*mcf)->clusters->nelts; i++) {
+
+        if (ngx_http_fermata_token(mcfp[i]->sh, token->data, token->len,
+                                   expires)
+            == FM_BYPASS_GOOD)
+        {
+            *mcf = mcfp[i];
+            return FM_BYPASS_GOOD;
+        }
+    }
+
+    return verdict;
 }
 
 
@@ -191,22 +226,22 @@ ngx_http_fermata_refuse_link(ngx_http_request_t *r,
 /* A Location of ours: nginx would make an absolute one with its own port. */
 
 static ngx_int_t
-ngx_http_fermata_take_link(ngx_http_request_t *r, ngx_str_t *token,
-    int64_t left, ngx_str_t *to)
+ngx_http_fermata_take_link(ngx_http_request_t *r, ngx_str_t *name,
+    ngx_str_t *token, int64_t left, ngx_str_t *to)
 {
     u_char  *p, *cookie;
 
     static char  tail[] = "; Path=/; HttpOnly; SameSite=Lax";
 
-    cookie = ngx_pnalloc(r->pool, sizeof(FM_BYPASS_COOKIE "=") - 1 + token->len
+    cookie = ngx_pnalloc(r->pool, name->len + sizeof("=") - 1 + token->len
                                   + sizeof("; Max-Age=") - 1 + NGX_INT64_LEN
                                   + sizeof(tail) - 1 + sizeof("; Secure") - 1);
     if (cookie == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    p = ngx_sprintf(cookie, FM_BYPASS_COOKIE "=%V; Max-Age=%L%s%s", token,
-                    left, tail, ngx_http_fermata_is_tls(r) ? "; Secure" : "");
+    p = ngx_sprintf(cookie, "%V=%V; Max-Age=%L%s%s", name, token, left, tail,
+                    ngx_http_fermata_is_tls(r) ? "; Secure" : "");
 
     if (ngx_http_fermata_add_header(r, "Location", (char *) to->data, to->len)
             != NGX_OK

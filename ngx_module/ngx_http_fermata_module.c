@@ -236,7 +236,7 @@ ngx_module_t  ngx_http_fermata_module = {
     ngx_http_fermata_commands,             /* module directives */
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    NULL,                                  /* init module */
+    ngx_http_fermata_init_module,          /* init module */
     ngx_http_fermata_init_process,         /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
@@ -257,6 +257,7 @@ ngx_http_fermata_create_main_conf(ngx_conf_t *cf)
     }
 
     ngx_str_set(&mcf->cluster, NGX_HTTP_FERMATA_CLUSTER);
+    ngx_str_set(&mcf->cookie, FM_BYPASS_COOKIE);
 
     mcf->clusters = ngx_array_create(cf->pool, 2,
                                      sizeof(ngx_http_fermata_main_conf_t *));

@@ -154,6 +154,7 @@ struct ngx_http_fermata_main_conf_s {
     uint64_t                         nodes;     /* mask of the named ones */
 
     ngx_str_t                        cluster;   /* its name */
+    ngx_str_t                        cookie;    /* of a bypass, its name */
     ngx_uint_t                       number;    /* among the clusters */
     ngx_array_t                     *clusters;  /* of all, pointers */
     ngx_log_t                        log;       /* says which one it is */
@@ -474,6 +475,11 @@ char *ngx_http_fermata_start_wait(ngx_conf_t *cf, ngx_command_t *cmd,
 void ngx_http_fermata_begin_wait(ngx_http_fermata_main_conf_t *mcf,
     const struct fm_gate_ask *ask, ngx_log_t *log);
 void ngx_http_fermata_told(ngx_http_fermata_main_conf_t *mcf);
+
+
+/* clusters that a reload takes away: ngx_http_fermata_removed.c */
+
+ngx_int_t ngx_http_fermata_init_module(ngx_cycle_t *cycle);
 
 
 /* by hand on this host: ngx_http_fermata_override.c */

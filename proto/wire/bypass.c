@@ -87,10 +87,10 @@ fm_bypass_check(const uint8_t key[FM_BYPASS_KEY_SIZE], const char *token, size_t
 }
 
 bool
-fm_bypass_find(const char *cookies, size_t size, const char **token, size_t *token_size)
+fm_bypass_find(const char *name, const char *cookies, size_t size, const char **token,
+	       size_t *token_size)
 {
-	static const char name[] = FM_BYPASS_COOKIE "=";
-	const size_t length = sizeof(name) - 1;
+	const size_t length = strlen(name);
 	const char *at = cookies, *end = cookies + size;
 
 	while (at < end) {
@@ -98,8 +98,8 @@ fm_bypass_find(const char *cookies, size_t size, const char **token, size_t *tok
 
 		if (stop == NULL) stop = end;
 		while (at < stop && (*at == ' ' || *at == '\t')) at++;
-		if ((size_t)(stop - at) >= length && memcmp(at, name, length) == 0) {
-			at += length;
+		if ((size_t)(stop - at) > length && memcmp(at, name, length) == 0 && at[length] == '=') {
+			at += length + 1;
 			while (stop > at && (stop[-1] == ' ' || stop[-1] == '\t')) stop--;
 			*token = at;
 			*token_size = (size_t)(stop - at);

@@ -17,7 +17,9 @@
 /* The longest token and a terminator: "1." + 20 + "." + 19 + "." + 64. */
 #define FM_BYPASS_TOKEN_SIZE 112
 
-/* The link is this path and the token, then a path to go to; the cookie has this name. */
+/* The link is this path and the token, then a path to go to; the cookie has this name. A gate of several
+ * clusters adds _ and the name to it for those that have one: browsers keep one cookie of a name for a host,
+ * whatever the port. */
 #define FM_BYPASS_PATH "/fermata-bypass/"
 #define FM_BYPASS_COOKIE "fermata_bypass"
 
@@ -46,8 +48,9 @@ bool fm_bypass_make(const uint8_t key[FM_BYPASS_KEY_SIZE], const struct fm_bypas
 enum fm_bypass_verdict fm_bypass_check(const uint8_t key[FM_BYPASS_KEY_SIZE], const char *token,
 				       size_t size, const struct fm_bypass *now, int64_t *expires);
 
-/* Finds the cookie in the value of one Cookie header, the first of that name as browsers send it;
- * *token points into it. false: it is not there. */
-bool fm_bypass_find(const char *cookies, size_t size, const char **token, size_t *token_size);
+/* Finds the cookie called name in the value of one Cookie header, the first of that name as browsers send
+ * it; *token points into it. false: it is not there. */
+bool fm_bypass_find(const char *name, const char *cookies, size_t size, const char **token,
+		    size_t *token_size);
 
 #endif

@@ -18,7 +18,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t token_size = 0;
 	int64_t expires = 0;
 
-	if (!fm_bypass_find(text, size, &token, &token_size)) {
+	if (!fm_bypass_find(FM_BYPASS_COOKIE, text, size, &token, &token_size)) {
 		token = text;
 		token_size = size;
 	}

@@ -17,6 +17,7 @@ from gate import alive, free_port
 from tab import Loop, Tab
 from test_hand import FERMATA, hand, seen
 from test_reloads import fds
+from test_rides import holder
 from wait import wait_for
 
 CLUSTER = """
@@ -217,19 +218,48 @@ def test_holds_are_apart(make):
     served(two, waiting[two])
 
 
+COOKIES = {"default": "fermata_bypass", "two": "fermata_bypass_two"}
+
+
+def token_of(key):
+    text = f"1.7.{int(time.time()) + 600}."
+    return text + hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+
+
 def test_keys_are_apart(make):
     _, one, two = make()
     keys = {side: os.urandom(32) for side in (one, two)}
     for side, key in keys.items():
         side.ask(wire.CLOSED, run=7, bypass={"key": key, "node": "", "shut": 0})
     for side, key in keys.items():
-        text = f"1.7.{int(time.time()) + 600}."
-        token = text + hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+        token = token_of(key)
         for other in keys:
-            is_own = other is side
-            assert other.get("/x", Cookie=f"fermata_bypass={token}").status == (200 if is_own else 503)
-            assert other.get(f"/fermata-bypass/{token}").status == (303 if is_own else 403)
+            for name in COOKIES.values():
+                passes = other is side and name == COOKIES[side.name]
+                assert other.get("/x", Cookie=f"{name}={token}").status == (200 if passes else 503)
+            # whichever is asked: the link is its owner's
+            answer = other.get(f"/fermata-bypass/{token}")
+            assert answer.status == 303 and answer.getheader("Set-Cookie").startswith(f"{COOKIES[side.name]}={token}; ")
+            assert other.get(f"/fermata-bypass/{token_of(os.urandom(32))}").status == 403
     assert one.status()["passed"] == two.status()["passed"] == 1
+
+
+def test_operators_of_both_at_once(make):
+    """A browser sends the cookies of a host to all its ports."""
+    _, one, two = make()
+    jar = {}
+    for side in (one, two):
+        key = os.urandom(32)
+        side.ask(wire.CLOSED, run=7, bypass={"key": key, "node": "", "shut": 0})
+        name, value = side.get(f"/fermata-bypass/{token_of(key)}").getheader("Set-Cookie").split(";")[0].split("=", 1)
+        jar[name] = value
+    sent = "; ".join(f"{name}={value}" for name, value in jar.items())
+    assert [side.get("/x", Cookie=sent).status for side in (one, two)] == [200, 200]
+    one.ask(wire.CLOSED, run=8, bypass={"key": os.urandom(32), "node": "", "shut": 0})
+    assert [side.get("/x", Cookie=sent).status for side in (one, two)] == [503, 200]
+    two.ask(wire.OPEN)
+    answer = one.get(f"/fermata-bypass/{jar[COOKIES['two']]}")
+    assert answer.status == 403
 
 
 def test_pages_are_apart(make, tmp_path):
@@ -389,6 +419,9 @@ def test_added_and_taken_away(make_gate, coordinator, backends, two):
             gate.configure(http="")
             gate.reload()
             wait_for(lambda: two.coordinator.live() == [], 20, "the end of its session")
+            lines = [line for line in gate.log().splitlines() if "is taken away" in line]
+            assert len(lines) == 2 and "[alert]" in lines[0] and 'cluster "two"' in lines[0] and "is closed" in lines[0]
+            assert "[notice]" in lines[1] and "state-two" in lines[1]
             assert socket.echo() and one.get().status == 200
     finally:
         load.stop()
@@ -398,6 +431,25 @@ def test_added_and_taken_away(make_gate, coordinator, backends, two):
     assert [fault for fault in load.faults if not fault[1].startswith(ended)] == []
     assert set(load.statuses()) == {200}
     wait_for(lambda: fds(gate.master) == opened, 20, lambda: f"{fds(gate.master)} to be {opened}")
+
+
+def test_taken_away_with_work(make):
+    """What is under way is said; what stays is not spoken of; a gate that serves is no alarm."""
+    gate, one, two = make()
+    socket = WebSocket(two.port)
+    waiting = [Ahead(side.port, f"/hold/{number}") for number, side in enumerate((one, two, two))]
+    wait_for(lambda: one.status()["in_flight"] == 1 and two.status()["in_flight"] == 2
+             and sum(node["websockets"] for node in two.status()["nodes"]) == 1, 20, "all of it to be counted")
+    gate.configure(http="")
+    gate.reload()
+    lines = [line for line in gate.log().splitlines() if "is taken away" in line]
+    assert len(lines) == 2 and all('cluster "two"' in line for line in lines) and "[warn]" in lines[0]
+    assert "with 2 requests, 1 websockets and 0 open tabs" in lines[0]
+    assert socket.echo()
+    for number, side in enumerate((one, two, two)):
+        side.backends.release(holder(side.backends, f"/hold/{number}"), f"/hold/{number}")
+    assert [ahead.done().answer.status for ahead in waiting] == [200, 200, 200]
+    socket.close()
 
 
 def test_by_hand(make):

@@ -149,13 +149,40 @@ test_the_cookie_is_found_where_browsers_put_it(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		const char *token = NULL;
 		size_t size = 0;
-		bool is_there = fm_bypass_find(rows[i].cookies, strlen(rows[i].cookies), &token,
-					       &size);
+		bool is_there = fm_bypass_find(FM_BYPASS_COOKIE, rows[i].cookies,
+					       strlen(rows[i].cookies), &token, &size);
 
 		if (is_there != (rows[i].token != NULL)) fail_msg("%s", rows[i].cookies);
 		if (!is_there) continue;
 		assert_int_equal(size, strlen(rows[i].token));
 		assert_memory_equal(token, rows[i].token, size);
+	}
+}
+
+static void
+test_a_name_is_no_part_of_another(void **state)
+{
+	static const char cookies[] = "fermata_bypass_two=2; fermata_bypass=1; fermata_bypass_tw=3";
+	static const struct {
+		const char *name, *token;
+	} rows[] = {
+		{ "fermata_bypass", "1" },
+		{ "fermata_bypass_two", "2" },
+		{ "fermata_bypass_tw", "3" },
+		{ "fermata_bypass_t", NULL },
+		{ "fermata_bypass_two2", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		const char *token = NULL;
+		size_t size = 0;
+		bool is_there = fm_bypass_find(rows[i].name, cookies, sizeof(cookies) - 1, &token, &size);
+
+		if (is_there != (rows[i].token != NULL)) fail_msg("%s", rows[i].name);
+		if (!is_there) continue;
+		assert_int_equal(size, 1);
+		assert_memory_equal(token, rows[i].token, 1);
 	}
 }
 
@@ -170,6 +197,7 @@ main(void)
 		cmocka_unit_test(test_what_is_no_token_is_bad),
 		cmocka_unit_test(test_the_longest_numbers_fit),
 		cmocka_unit_test(test_the_cookie_is_found_where_browsers_put_it),
+		cmocka_unit_test(test_a_name_is_no_part_of_another),
 	};
 
 	return cmocka_run_group_tests_name("bypass", tests, NULL, NULL);
