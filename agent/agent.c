@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,6 +23,7 @@
 #include "agent/world/worker.h"
 #include "base/check.h"
 #include "base/cleanup.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "wire/convert.h"
@@ -397,7 +397,8 @@ lock_state(struct ag_agent *agent, struct fm_err *err)
 	(void)FM_FORMAT(path, "%s/agent.lock", folder);
 	agent->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (agent->lock < 0) return fm_fail(err, FM_ERR_IO, errno, "open %s", path);
-	if (flock(agent->lock, LOCK_EX | LOCK_NB) == 0) return 0;
+	if (fm_lock(agent->lock) == 0) return 0;
+	if (errno != EWOULDBLOCK) return fm_fail(err, FM_ERR_IO, errno, "lock %s", path);
 	return fm_fail(err, FM_ERR_REFUSED, 0, "another agent works with %s", folder);
 }
 

@@ -1,12 +1,12 @@
 #include "agent/runtimes/unit_admin.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 
 #include "agent/runtimes/bus.h"
 #include "agent/runtimes/hold.h"
 #include "agent/runtimes/unit.h"
 #include "base/cleanup.h"
+#include "base/lock.h"
 #include "base/text.h"
 
 #define ANSWER_US (30 * 1000000ULL)
@@ -42,7 +42,7 @@ is_agent_there(const struct ag_settings *s)
 
 	(void)FM_FORMAT(path, "%s/agent.lock", s->state_dir);
 	fd = open(path, O_RDWR | O_CLOEXEC);
-	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0;
+	return fd >= 0 && fm_is_locked(fd);
 }
 
 int

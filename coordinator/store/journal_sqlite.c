@@ -7,11 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/lock.h"
 #include "base/text.h"
 #include "coordinator/run/journal.h"
 #include "coordinator/store/journal_store.h"
@@ -63,7 +63,7 @@ take_lock(struct co_journal *journal, struct fm_err *err)
 	FM_FORMAT(path, "%s.lock", journal->path);
 	journal->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (journal->lock < 0) return fm_fail(err, FM_ERR_IO, errno, "open %s", path);
-	if (flock(journal->lock, LOCK_EX | LOCK_NB) < 0) {
+	if (fm_lock(journal->lock) < 0) {
 		if (errno != EWOULDBLOCK) return fm_fail(err, FM_ERR_IO, errno, "lock %s", path);
 		if (pread(journal->lock, pid, sizeof pid - 1, 0) < 0) pid[0] = '\0';
 		pid[strcspn(pid, "\n")] = '\0';

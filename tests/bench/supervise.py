@@ -216,7 +216,8 @@ def die_in(rig, bring):
     rig.coordinator.forget()
     began = time.monotonic()
     rig.agent.start()
-    came, report = rig.coordinator.first(lambda r: r["app"] != "unknown", 20, "the next agent reports")
+    wait_for(lambda: rig.coordinator.reports or rig.agent.process.expect_alive(), 20, "the next agent reports", every=0.002)
+    came, report = rig.coordinator.first(lambda r: r["app"] != "unknown", 20, "the next agent reports what is so")
     alive = set(rig.pids())
     if bring in (in_ready, in_boot, in_load, in_failed, in_sick) and alive != set(before):
         wrong = wrong or f"{before} became {sorted(alive)} with the next agent"
