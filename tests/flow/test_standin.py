@@ -160,11 +160,13 @@ def test_term_waits_for_websockets(apps):
 
 
 def test_term_answers_500_from_a_closed_pool_first(apps):
-    app = apps[0].start("--quickstart", stop_ms=3000)
+    app = apps[0].start("--quickstart", stop_ms=600_000)  # longer than anybody waits: the port stays open until then
     app.until(200)
     app.term()
-    wait_for(lambda: "ConnectionManager" in app.get("/api/app:getInfo")[1], 2.5, "500s")
-    wait_for(app.gone, 5, "end of the stand-in")
+    wait_for(lambda: "ConnectionManager" in app.get("/api/app:getInfo")[1], 60, "500s")
+    assert app.get("/api/app:getInfo")[0] == 500 and app.pids()
+    os.killpg(app.child.pid, signal.SIGKILL)
+    wait_for(app.gone, 60, "end of the stand-in")
 
 
 def test_a_plugin_is_known_where_it_was_enabled_until_a_restart(apps):

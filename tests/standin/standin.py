@@ -37,7 +37,8 @@ DEFAULTS = {
     "deaf": False,             # listens but answers nothing
     "ignore_term": False,
     "term_in_start": "finish",  # ends after the start | never: closes the port, migrates on, stays
-    "stray": False,            # leaves a child in a session of its own
+    "stray": False,            # leaves a child in a session of its own; "bare": a daemon without environment,
+                               # whose number is in $STANDIN_ACCESS_LOG.stray
     "sick": False,             # health check ok, app:getInfo 500 for ever
     "answer_ms": 0,            # every API answer takes so long
 }
@@ -478,23 +479,65 @@ def log_request(method, target, headers, status):
                    f"{headers.get('x-request-source', '-')} {status} {headers.get('user-agent', '-')}\n".encode())
 
 
+def leave_daemon():
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        return
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    path = os.environ["STANDIN_ACCESS_LOG"] + ".stray"
+    with open(path + ".new", "w", encoding="ascii") as file:
+        file.write(str(os.getpid()))
+    os.rename(path + ".new", path)
+    os.closerange(0, 64)
+    Term.obey()
+    os.execve("/bin/sleep", ["sleep", "86399"], {})
+
+
 def leave_stray():
     if os.fork() == 0:
         os.setsid()
         os.closerange(0, 64)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        Term.obey()
         while True:
             time.sleep(60)
 
 
+class Term:
+    """Has TERM come? Waited for, not handled: a handler that sets an Event hangs when it interrupts its wait()."""
+
+    def __init__(self, ignored):
+        self.came, self.ignored = False, ignored
+        if ignored:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        else:
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+    def wait(self, seconds=86400 * 365):
+        if self.ignored:
+            time.sleep(seconds)
+        elif not self.came:
+            self.came = signal.sigtimedwait({signal.SIGTERM}, seconds) is not None
+        return self.came
+
+    @staticmethod
+    def obey():
+        """In a child: TERM ends it."""
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+
 def be_application(settings, quickstart):
     app = Application(settings, quickstart)
-    asked = threading.Event()
-    signal.signal(signal.SIGTERM, signal.SIG_IGN if settings["ignore_term"] else lambda *_: asked.set())
+    asked = Term(settings["ignore_term"])
     threading.Thread(target=app.start, daemon=True).start()
     while not app.started and not asked.wait(0.01):
         pass
-    if settings["stray"]:
+    if settings["stray"] == "bare":
+        leave_daemon()
+    elif settings["stray"]:
         leave_stray()
     if not app.started:
         app.stop_in_start()
