@@ -8,6 +8,7 @@
 
 #include "agent/agent.h"
 #include "agent/caps.h"
+#include "agent/first.h"
 #include "agent/runtimes/runtime.h"
 #include "agent/work/work.h"
 #include "base/log.h"
@@ -193,5 +194,6 @@ main(int argc, char **argv)
 	if (command.let_go) return let_go(&settings);
 	(void)fm_log_set_level(fm_log_level_from(settings.log_level));
 	if (command.work) return ag_work_main(&settings, argc - optind, argv + optind);
+	ag_first_split();
 	return run(&settings);
 }

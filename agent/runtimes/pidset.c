@@ -115,6 +115,14 @@ ag_pidset_update(struct ag_pidset *set, const struct ag_pids *pids)
 		if (!set->watched[i].is_seen) forget(set, i);
 }
 
+bool
+ag_pidset_has(const struct ag_pidset *set, pid_t pid)
+{
+	for (unsigned i = 0; i < set->count; i++)
+		if (set->watched[i].pid == pid) return true;
+	return false;
+}
+
 unsigned
 ag_pidset_count(const struct ag_pidset *set)
 {

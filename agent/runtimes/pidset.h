@@ -18,6 +18,7 @@ void ag_pidset_free(struct ag_pidset *set);
 void ag_pidset_update(struct ag_pidset *set, const struct ag_pids *pids);
 /* One that was started just now. */
 void ag_pidset_add(struct ag_pidset *set, pid_t pid);
+bool ag_pidset_has(const struct ag_pidset *set, pid_t pid);
 unsigned ag_pidset_count(const struct ag_pidset *set);
 void ag_pidset_send_one(struct ag_pidset *set, pid_t pid, int signal);
 /* To each once. */

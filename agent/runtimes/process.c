@@ -1,5 +1,5 @@
 /* process.c - the application as a session of its own, made by fork and exec. It outlives the
- * agent, and is found again by its session and by two marks in its environment. */
+ * agent, and is found again by its session, by two marks in its environment, and by what was found before. */
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -8,6 +8,7 @@
 
 #include "agent/runtimes/folder.h"
 #include "agent/runtimes/launch.h"
+#include "agent/runtimes/orphans.h"
 #include "agent/runtimes/pidset.h"
 #include "agent/runtimes/runtime.h"
 #include "agent/world/cgroup.h"
@@ -33,15 +34,18 @@ struct ag_instance {
 	bool had_unseen;	      /* at the last scan */
 	struct ag_inodes held;
 	struct ag_pidset *alive;
+	struct ag_orphans *orphans;
 };
 
 static void
 find(struct ag_instance *in, struct ag_pids *pids)
 {
 	const char *const marks[2] = { in->marks[0], in->marks[1] };
+	const struct ag_procs_also also = { ag_orphans_is, in->orphans };
 
-	ag_procs_find(marks, in->session, pids);
+	ag_procs_find(marks, in->session, &also, pids);
 	if (in->group[0]) ag_cgroup_add_pids(in->group, pids);
+	ag_orphans_note(in->orphans, pids);
 	ag_pidset_update(in->alive, pids);
 	/* An empty session's number may be given to somebody else. */
 	if (pids->count == 0) in->session = 0;
@@ -129,6 +133,7 @@ make_group(struct ag_instance *in)
 	if (ag_cgroup_make(in->group, &err) == 0) return;
 	fm_log(FM_LOG_WARNING, "no control group", "why=\"%s\"", err.text);
 	in->group[0] = in->delegated[0] = '\0';
+	ag_orphans_claim();
 }
 
 static bool
@@ -152,7 +157,9 @@ process_open(struct event_base *base, const struct ag_settings *settings,
 	(void)FM_FORMAT(in->marks[1], "FERMATA_AGENT=%s", settings->state_dir);
 	read_session(in);
 	find_delegated(in);
+	if (!in->delegated[0]) ag_orphans_claim();
 	in->alive = ag_pidset_new(base, changed, arg);
+	in->orphans = ag_orphans_new(base, settings, in->alive);
 	return in;
 }
 
@@ -160,6 +167,7 @@ static void
 process_close(struct ag_instance *in)
 {
 	if (!in) return;
+	ag_orphans_free(in->orphans);
 	ag_pidset_free(in->alive);
 	free(in);
 }

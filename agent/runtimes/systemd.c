@@ -304,7 +304,7 @@ find(struct ag_instance *in)
 	in->pids.count = 0;
 	if (in->group[0]) ag_cgroup_add_pids(in->group, &in->pids);
 	in->in_group = in->pids.count;
-	ag_procs_find(marks, 0, &marked);
+	ag_procs_find(marks, 0, NULL, &marked);
 	for (unsigned i = 0; i < marked.count; i++) ag_pids_add(&in->pids, marked.pids[i]);
 	ag_pidset_update(in->alive, &in->pids);
 }

@@ -130,19 +130,68 @@ pid_of(const struct dirent *entry)
 							: 0;
 }
 
-void
-ag_pids_add(struct ag_pids *pids, pid_t pid)
+bool
+ag_pids_has(const struct ag_pids *pids, pid_t pid)
 {
 	for (unsigned i = 0; i < pids->count; i++)
-		if (pids->pids[i] == pid) return;
-	if (pids->count < AG_PIDS_MAX) pids->pids[pids->count++] = pid;
+		if (pids->pids[i] == pid) return true;
+	return false;
 }
 
 void
-ag_procs_find(const char *const marks[2], pid_t session, struct ag_pids *ret)
+ag_pids_add(struct ag_pids *pids, pid_t pid)
+{
+	if (!ag_pids_has(pids, pid) && pids->count < AG_PIDS_MAX) pids->pids[pids->count++] = pid;
+}
+
+/* Who is whose child, of all that a search has seen. */
+struct family {
+	struct kin {
+		pid_t pid, parent;
+	} * kin;
+	size_t count, room;
+};
+
+static void
+family_done(struct family *family)
+{
+	free(family->kin);
+}
+
+static void
+note_kin(struct family *family, pid_t pid, pid_t parent)
+{
+	if (family->count == family->room) {
+		struct kin *more = fm_new(struct kin, 2 * family->room + 256);
+
+		if (family->kin) memcpy(more, family->kin, family->count * sizeof(*more));
+		free(family->kin);
+		family->kin = more;
+		family->room = 2 * family->room + 256;
+	}
+	family->kin[family->count++] = (struct kin){ pid, parent };
+}
+
+static void
+add_descendants(const struct family *family, struct ag_pids *ret)
+{
+	unsigned before;
+
+	do {
+		before = ret->count;
+		for (size_t i = 0; i < family->count; i++)
+			if (ag_pids_has(ret, family->kin[i].parent))
+				ag_pids_add(ret, family->kin[i].pid);
+	} while (ret->count > before);
+}
+
+void
+ag_procs_find(const char *const marks[2], pid_t session, const struct ag_procs_also *also,
+	      struct ag_pids *ret)
 {
 	_cleanup_dir_ DIR *dir = opendir("/proc");
 	_cleanup_free_ char *buffer = fm_new(char, ENVIRON_MAX);
+	_cleanup_(family_done) struct family family = { .count = 0 };
 	const struct dirent *entry;
 
 	ret->count = 0;
@@ -151,11 +200,28 @@ ag_procs_find(const char *const marks[2], pid_t session, struct ag_pids *ret)
 		struct stat_row row;
 
 		if (pid <= 0 || pid == getpid() || !read_stat(pid, &row)) continue;
+		note_kin(&family, pid, row.parent);
 		if ((session > 0 && row.session == session) ||
+		    (also && also->is(also->arg, pid, row.parent, row.born)) ||
 		    (!is_stranger(pid, row.born) && is_marked(pid, marks, buffer)))
 			ret->pids[ret->count++] = pid;
 		else
 			note_stranger(pid, row.born);
+	}
+	add_descendants(&family, ret);
+}
+
+void
+ag_procs_children(pid_t parent, struct ag_pids *ret)
+{
+	_cleanup_dir_ DIR *dir = opendir("/proc");
+	const struct dirent *entry;
+
+	ret->count = 0;
+	while (dir && (entry = readdir(dir))) {
+		pid_t pid = pid_of(entry);
+
+		if (pid > 0 && ag_procs_parent(pid) == parent) ag_pids_add(ret, pid);
 	}
 }
 
@@ -168,15 +234,20 @@ ag_procs_parent(pid_t pid)
 }
 
 bool
-ag_procs_has_agent(pid_t pid)
+ag_procs_has_entry(pid_t pid, const char *begin)
 {
-	static const char mark[] = "FERMATA_AGENT=";
 	_cleanup_free_ char *buffer = fm_new(char, ENVIRON_MAX);
 	ssize_t len = read_proc(pid, "environ", buffer, ENVIRON_MAX);
 
 	for (const char *at = buffer; at < buffer + len; at += strlen(at) + 1)
-		if (strncmp(at, mark, strlen(mark)) == 0) return true;
+		if (strncmp(at, begin, strlen(begin)) == 0) return true;
 	return false;
+}
+
+bool
+ag_procs_has_agent(pid_t pid)
+{
+	return ag_procs_has_entry(pid, "FERMATA_AGENT=");
 }
 
 bool

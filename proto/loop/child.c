@@ -29,7 +29,11 @@ struct fm_child {
 	bool frames, own_group, is_reaped, is_buried;
 	struct event *exit_ev, *output_ev, *input_ev;
 	struct evbuffer *output, *input;
+	struct fm_child *next; /* of those not reaped */
 };
+
+/* One list for the program: its children are the program's. */
+static struct fm_child *unreaped;
 
 static struct fm_child *
 child_from(void *arg)
@@ -177,6 +181,15 @@ on_input(evutil_socket_t fd, short what, void *arg)
 		close_input(child);
 }
 
+static void
+strike_off(const struct fm_child *child)
+{
+	struct fm_child **at = &unreaped;
+
+	while (*at && *at != child) at = &(*at)->next;
+	if (*at) *at = child->next;
+}
+
 /* What is left of its group has no owner any more. Before waitpid(): a zombie still holds its number,
  * so that no stranger can have it. */
 static int
@@ -187,6 +200,7 @@ reap(struct fm_child *child)
 	if (child->own_group) (void)kill(-child->os.pid, SIGKILL);
 	while (waitpid(child->os.pid, &status, 0) < 0 && errno == EINTR) continue;
 	child->is_reaped = true;
+	strike_off(child);
 	return status;
 }
 
@@ -240,6 +254,8 @@ fm_child_start(struct event_base *base, const struct fm_child_plan *plan,
 	child->os = os;
 	child->frames = plan->frames;
 	child->own_group = plan->own_group;
+	child->next = unreaped;
+	unreaped = child;
 	watch(child, base, plan);
 	return child;
 }
@@ -271,4 +287,12 @@ pid_t
 fm_child_pid(const struct fm_child *child)
 {
 	return child->os.pid;
+}
+
+bool
+fm_child_is_known(pid_t pid)
+{
+	for (const struct fm_child *child = unreaped; child; child = child->next)
+		if (child->os.pid == pid) return true;
+	return false;
 }

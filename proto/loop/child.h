@@ -42,5 +42,7 @@ void fm_child_kill(struct fm_child *child);
 /* SIGKILL, and no callback follows. NULL is nothing. */
 void fm_child_drop(struct fm_child *child);
 pid_t fm_child_pid(const struct fm_child *child);
+/* Is this one of ours that is not reaped yet? Whoever else waits for children leaves it alone. */
+bool fm_child_is_known(pid_t pid);
 
 #endif

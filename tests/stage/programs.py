@@ -36,6 +36,7 @@ class Daemon:
         self.state = self.folder / "state"
         self._path = path or os.environ["PATH"]
         self.env = {}  # besides
+        self.within = []  # a program that runs it, as unshare
         self.process = None
 
     def start(self):
@@ -44,7 +45,7 @@ class Daemon:
         for key in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "FERMATA_CACHE"):
             if key in os.environ:
                 env[key] = os.environ[key]
-        self.process = Process(self.name, [self.program, "--config", self.ini], self.log, env=env | self.env)
+        self.process = Process(self.name, [*self.within, self.program, "--config", self.ini], self.log, env=env | self.env)
 
     def stop(self, limit=10):
         if self.process:
