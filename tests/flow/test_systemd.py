@@ -90,8 +90,12 @@ def test_a_crash_is_healed_by_the_agent_and_not_by_systemd(one):
 def test_nobody_else_starts_the_unit(one):
     agent = one.agents["app1"]
     one.cli("stop", expect=0)
-    by_hand = agent.host.ctl("start", UNIT, expect=None)
-    assert by_hand.returncode != 0 and "ssert" in by_hand.stderr
+
+    def is_refused():
+        by_hand = agent.host.ctl("start", UNIT, expect=None)
+        assert by_hand.returncode != 0 and agent.app_pid() is None
+        return "ssert" in by_hand.stderr
+    wait_for(is_refused, 20, "systemd says so itself: the agent may be quicker, and cancel the job")
     assert agent.host.show(UNIT, "ActiveState") == "inactive"
     said = agent.host.ctl("status", UNIT, expect=None).stdout
     assert "fermata-starts-it" in said and DROP_IN in said and "fermata-agent(8)" in said
