@@ -8,6 +8,8 @@
 #include "ngx_http_fermata_module.h"
 
 
+static ngx_int_t ngx_http_fermata_name_cluster(ngx_conf_t *cf,
+    ngx_http_fermata_main_conf_t *mcf, ngx_str_t *name);
 static ngx_uint_t ngx_http_fermata_is_taken(ngx_conf_t *cf, ngx_str_t *name,
     ngx_array_t *clusters);
 static ngx_int_t ngx_http_fermata_check_pair(ngx_conf_t *cf,
@@ -51,17 +53,9 @@ ngx_http_fermata_cluster(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    mcf->cluster = value[1];
-
-    /* browsers keep one cookie of a name for a host, whatever the port */
-
-    mcf->cookie.len = sizeof(FM_BYPASS_COOKIE "_") - 1 + value[1].len;
-    mcf->cookie.data = ngx_pnalloc(cf->pool, mcf->cookie.len + 1);
-    if (mcf->cookie.data == NULL) {
+    if (ngx_http_fermata_name_cluster(cf, mcf, &value[1]) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
-
-    (void) ngx_sprintf(mcf->cookie.data, FM_BYPASS_COOKIE "_%V%Z", &value[1]);
 
     mcf->clusters = root->clusters;
 
@@ -87,6 +81,26 @@ ngx_http_fermata_cluster(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     *cf = save;
 
     return rv;
+}
+
+
+/* Browsers keep one cookie of a name for a host, whatever the port. */
+
+static ngx_int_t
+ngx_http_fermata_name_cluster(ngx_conf_t *cf,
+    ngx_http_fermata_main_conf_t *mcf, ngx_str_t *name)
+{
+    mcf->cluster = *name;
+
+    mcf->cookie.len = sizeof(FM_BYPASS_COOKIE "_") - 1 + name->len;
+    mcf->cookie.data = ngx_pnalloc(cf->pool, mcf->cookie.len + 1);
+    if (mcf->cookie.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_sprintf(mcf->cookie.data, FM_BYPASS_COOKIE "_%V%Z", name);
+
+    return NGX_OK;
 }
 
 

@@ -25,24 +25,11 @@
 #include "base/text.h"
 #include "wire/bypass.h"
 #include "fm_gate_words.h"
+#include "ngx_http_fermata_compat.h"
 
 
 /* off the path of each request, and no burden on it */
 #define NGX_HTTP_FERMATA_SLOW       __attribute__((noinline, cold))
-
-/* all that differs between versions of nginx */
-
-#if (nginx_version >= 1023000)
-
-#define ngx_http_fermata_last_header(h)  (h)->next = NULL
-#define ngx_http_fermata_has_cookies(r)  ((r)->headers_in.cookie != NULL)
-
-#else
-
-#define ngx_http_fermata_last_header(h)
-#define ngx_http_fermata_has_cookies(r)  ((r)->headers_in.cookies.nelts != 0)
-
-#endif
 
 #define NGX_HTTP_FERMATA_VERSION    "0.1.0"
 

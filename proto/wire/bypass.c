@@ -98,7 +98,8 @@ fm_bypass_find(const char *name, const char *cookies, size_t size, const char **
 
 		if (stop == NULL) stop = end;
 		while (at < stop && (*at == ' ' || *at == '\t')) at++;
-		if ((size_t)(stop - at) > length && memcmp(at, name, length) == 0 && at[length] == '=') {
+		if ((size_t)(stop - at) > length && memcmp(at, name, length) == 0 &&
+		    at[length] == '=') {
 			at += length + 1;
 			while (stop > at && (stop[-1] == ' ' || stop[-1] == '\t')) stop--;
 			*token = at;

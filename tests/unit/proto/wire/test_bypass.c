@@ -166,10 +166,8 @@ test_a_name_is_no_part_of_another(void **state)
 	static const struct {
 		const char *name, *token;
 	} rows[] = {
-		{ "fermata_bypass", "1" },
-		{ "fermata_bypass_two", "2" },
-		{ "fermata_bypass_tw", "3" },
-		{ "fermata_bypass_t", NULL },
+		{ "fermata_bypass", "1" },	 { "fermata_bypass_two", "2" },
+		{ "fermata_bypass_tw", "3" },	 { "fermata_bypass_t", NULL },
 		{ "fermata_bypass_two2", NULL },
 	};
 
@@ -177,7 +175,8 @@ test_a_name_is_no_part_of_another(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		const char *token = NULL;
 		size_t size = 0;
-		bool is_there = fm_bypass_find(rows[i].name, cookies, sizeof(cookies) - 1, &token, &size);
+		bool is_there = fm_bypass_find(rows[i].name, cookies, sizeof(cookies) - 1, &token,
+					       &size);
 
 		if (is_there != (rows[i].token != NULL)) fail_msg("%s", rows[i].name);
 		if (!is_there) continue;
