@@ -237,10 +237,13 @@ co_say_node(const struct co_daemon *daemon, unsigned i, char *text, size_t size)
 	const struct co_state *state = co_core_state(daemon->core);
 	const struct co_fleet *fleet = co_core_fleet(daemon->core);
 	unsigned long long run = state->run.number;
+	char service[FM_TEXT_SIZE];
 
+	co_core_say_service(daemon->core, i, service, sizeof(service));
 	fm_format(text, size, "%s", "");
-	if (!co_node_is_behind(state, fleet, i)) return text;
-	if (fleet->nodes[i].connected)
+	if (!co_node_is_behind(state, fleet, i))
+		;
+	else if (fleet->nodes[i].connected)
 		fm_format(text, size, "catches up, as run %llu went on without it", run);
 	else if (state->run.state == CO_RUN_ENDED)
 		fm_format(text, size,
@@ -250,6 +253,8 @@ co_say_node(const struct co_daemon *daemon, unsigned i, char *text, size_t size)
 		fm_format(text, size,
 			  "the run goes on without it (--without); it catches up by itself when it "
 			  "is back");
+	if (!fm_is_empty(service))
+		fm_append(text, size, "%s%s", fm_is_empty(text) ? "" : "; ", service);
 	return text;
 }
 
@@ -270,7 +275,7 @@ static void
 fill_node(struct co_daemon *daemon, unsigned i, struct node_texts *texts, Fermata__NodeStatus *msg)
 {
 	const struct co_node *node = &co_core_fleet(daemon->core)->nodes[i];
-	const struct fm_agent_ask *want = &co_core_state(daemon->core)->nodes[i];
+	const struct co_state *state = co_core_state(daemon->core);
 	struct fm_node_traffic traffic = co_fleet_traffic(
 		co_core_fleet(daemon->core), daemon->config.gate_count, daemon->config.nodes[i]);
 
@@ -286,13 +291,14 @@ fill_node(struct co_daemon *daemon, unsigned i, struct node_texts *texts, Fermat
 	msg->address = TEXT(node->report.address);
 	msg->memory_bytes = node->report.memory_bytes;
 	msg->cpu_permille = node->report.cpu_permille;
-	msg->goal = TEXT(fm_app_goal_name(want->app));
+	msg->goal = TEXT(fm_app_goal_name(state->nodes[i].app));
 	msg->worker = daemon->config.workers[i];
 	msg->in_flight = traffic.in_flight;
 	msg->websockets = traffic.websockets;
 	msg->idle = traffic.idle;
 	msg->says = TEXT(co_say_node(daemon, i, texts->says, sizeof(texts->says)));
-	msg->without = !fm_is_empty(texts->says);
+	msg->without = co_node_is_behind(state, co_core_fleet(daemon->core), i);
+	msg->drained = co_core_is_drained(daemon->core, i);
 	if (daemon->last_words[i] == NULL) return;
 	msg->output = daemon->last_words[i]->lines;
 	msg->n_output = daemon->last_words[i]->n_lines;

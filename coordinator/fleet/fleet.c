@@ -31,6 +31,20 @@ co_takes_requests(const char *mode)
 	}
 }
 
+/* Whether the live process was ready once. A report that is the first of our life may come from one that has
+ * served for days. */
+static void
+note_ready(struct co_node *n, const struct fm_agent_report *report, struct fm_mono now)
+{
+	bool is_ready = report->app == FM_APP_READY;
+
+	if (is_ready && (!n->reported || n->report.app != FM_APP_READY)) n->ready_since = now;
+	if (!n->reported) n->was_ready = true;
+	if (n->reported && report->starts != n->report.starts) n->was_ready = false;
+	if (report->pids == 0) n->was_ready = false;
+	if (is_ready) n->was_ready = true;
+}
+
 void
 co_fleet_node_report(struct co_fleet *fleet, unsigned node, const struct fm_agent_report *report,
 		     struct fm_mono now)
@@ -38,6 +52,7 @@ co_fleet_node_report(struct co_fleet *fleet, unsigned node, const struct fm_agen
 	struct co_node *n = &fleet->nodes[node];
 
 	if (!n->reported || says_something_new(&n->report, report)) n->changed = now;
+	note_ready(n, report, now);
 	n->report = *report;
 	n->reported = true;
 	n->heard = now;

@@ -17,6 +17,8 @@ struct co_node {
 	bool is_worker;		/* as it is declared; what is so is in facts */
 	struct fm_mono heard;	/* last report */
 	struct fm_mono changed; /* last report that said something new: progress */
+	bool was_ready;		/* the live process, since its start; or nobody knows */
+	struct fm_mono ready_since;
 	struct fm_agent_report report;
 	struct fm_node_facts facts; /* known: said on this connection */
 	int64_t clock_off_ms;	    /* its clock minus ours, when they came */

@@ -12,6 +12,7 @@ adopt_nodes(struct co_state *next, const struct co_config *config, const struct 
 {
 	next->node_count = config->node_count;
 	memset(next->hooks_seen, 0, sizeof(next->hooks_seen));
+	memset(next->kept_out, 0, sizeof(next->kept_out));
 	for (unsigned i = 0; i < config->node_count; i++) {
 		memset(&next->nodes[i], 0, sizeof(next->nodes[i]));
 		FM_COPY(next->node_names[i], config->nodes[i]);
@@ -19,6 +20,7 @@ adopt_nodes(struct co_state *next, const struct co_config *config, const struct 
 			if (!fm_is_equal(old->node_names[k], config->nodes[i])) continue;
 			next->nodes[i] = old->nodes[k];
 			next->hooks_seen[i] = old->hooks_seen[k];
+			next->kept_out[i] = old->kept_out[k];
 			if (old->run.first == k) next->run.first = i;
 			if (old->run.subject == k) next->run.subject = i;
 		}

@@ -27,7 +27,11 @@ struct co_core {
 	struct {
 		enum fm_gate_mode mode;
 		int64_t at;
-	} by_hand[FM_GATES_MAX];      /* what the journal was told of it */
+	} by_hand[FM_GATES_MAX]; /* what the journal was told of it */
+	struct {
+		unsigned count;
+		struct fm_mono last;
+	} falls[FM_NODES_MAX];	      /* by itself out of traffic, in the last minutes */
 	struct fm_mono journal_retry; /* after a refused commit */
 	bool journal_refuses;
 	unsigned event_count;
@@ -79,6 +83,13 @@ int co_check_first(const struct co_state *draft, struct fm_err *err);
 void co_tell_visitors(struct co_core *core, struct co_state *draft, const struct co_step *step);
 /* Takes back what was estimated; what a person promised stays. */
 void co_promise_nothing(struct co_state *draft);
+
+/* service.c */
+/* Writes into the draft's ask of the gates whom they are to send nothing. */
+void co_name_drained(const struct co_core *core, struct co_state *draft);
+/* After anything that was heard, and as time passes: takes nodes out and in, in a commit of its own. -1: the
+ * journal refuses it. */
+int co_mind_service(struct co_core *core);
 
 /* told.c: of the node's last report */
 void co_take_told(struct co_core *core, unsigned node);

@@ -119,9 +119,11 @@ say(struct co_core *core, uint64_t changed)
 int
 co_settle(struct co_core *core, const struct co_point_row *point)
 {
-	uint64_t changed = give_voice(&core->state, &core->next);
+	uint64_t changed = 0;
 	struct co_run_row row;
 
+	co_name_drained(core, &core->next);
+	changed = give_voice(&core->state, &core->next);
 	co_row_of(core, &core->next, &row);
 	if (core->env.commit(core->env.ctx, &core->next, row.run == 0 ? NULL : &row, core->events,
 			     core->event_count, point) != 0) {

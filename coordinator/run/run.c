@@ -91,6 +91,7 @@ co_pump(struct co_core *core)
 	unsigned turns = 0;
 
 	if (core->journal_refuses && fm_mono_since(core->journal_retry, core->now) > 0) return;
+	if (co_mind_service(core) != 0) return;
 	go_on_after_all(core);
 	while (is_at_work(core)) {
 		if (pump_once(core) != 0) return;

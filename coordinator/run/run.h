@@ -121,6 +121,11 @@ const char *co_core_waiting(const struct co_core *core);
 /* What is true now and what to type next, of the current or last run. */
 void co_core_tell(const struct co_core *core, char *text, size_t text_size, char *next,
 		  size_t next_size);
+/* Are the gates asked to send nothing to this node? */
+bool co_core_is_drained(const struct co_core *core, unsigned node);
+/* Why visitors do not get to a node that they could get to, or why they do although it is not ready; "" when
+ * there is nothing to be said. */
+void co_core_say_service(const struct co_core *core, unsigned node, char *text, size_t size);
 /* The run as lists show it. */
 void co_core_row(const struct co_core *core, struct co_run_row *ret);
 /* Would this row be gone through in a run of this order? For plans. */

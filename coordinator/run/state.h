@@ -65,6 +65,7 @@ struct co_run {
 	bool installed;		    /* what preflight found in the database */
 	bool stalled;		    /* halted since nothing moved: waiting on is a choice */
 	bool by_operator;	    /* taking back because a person said so */
+	bool drains;		    /* the row has taken the subject out of traffic */
 	uint64_t serial;	    /* raised by every retry, so that what failed is asked anew */
 	char to[FM_VERSION_SIZE];   /* the release to end on */
 	char from[FM_VERSION_SIZE]; /* the release to go back to; may be empty */
@@ -95,9 +96,12 @@ struct co_state {
 	char version
 		[FM_VERSION_SIZE]; /* the release the cluster is to run; empty before the first startup */
 	struct co_way_back back;
-	struct co_run run;		   /* the current one, or the last */
-	struct fm_gate_ask gate;	   /* one want for all gates: they are flipped as one */
+	struct co_run run; /* the current one, or the last */
+	/* One want for all gates: they are flipped as one. Whom they send nothing follows from run.drains and
+	 * kept_out, and is worked out with every commit. */
+	struct fm_gate_ask gate;
 	uint64_t hooks_seen[FM_NODES_MAX]; /* serials of those that the journal knows */
+	bool kept_out[FM_NODES_MAX];	   /* not ready, by the last that is known (service.c) */
 	unsigned node_count;
 	char node_names[FM_NODES_MAX][FM_NAME_SIZE];
 	struct fm_agent_ask nodes[FM_NODES_MAX]; /* last: a copy ends with the last node in use */

@@ -20,7 +20,7 @@ set_mode(struct co_turn *t, enum fm_gate_mode mode, const char *pinned)
 
 	gate->mode = mode;
 	if (mode != FM_GATE_CLOSED) t->state->run.closed = false;
-	gate->drained_count = 0;
+	t->state->run.drains = false;
 	FM_COPY(gate->pinned, pinned);
 	gate->bypass.node[0] = '\0';
 	gate->bypass.shut = false;
@@ -98,8 +98,7 @@ co_ask_drain_one(struct co_turn *t, struct co_who who)
 	set_mode(t, FM_GATE_OPEN, "");
 	/* No gate knows a worker. */
 	if (t->config->workers[t->state->run.subject]) return;
-	t->state->gate.drained_count = 1;
-	FM_COPY(t->state->gate.drained[0], co_node_name(t, t->state->run.subject));
+	t->state->run.drains = true;
 }
 
 void

@@ -15,7 +15,7 @@
 /* clang-format off */
 #define RUN_PLAIN(X) \
 	X(number) X(recovering) X(subject) X(first) X(yes) X(no_backup) X(page) X(open_first) \
-	X(closed) X(opened) X(touched) X(installed) X(by_operator) X(stalled) X(serial) X(verified) X(events) \
+	X(closed) X(opened) X(touched) X(installed) X(by_operator) X(drains) X(stalled) X(serial) X(verified) X(events) \
 	X(began_ms) X(ended_ms) X(closed_ms) X(opened_ms) X(step_ms) X(max_downtime_ms)
 /* clang-format on */
 #define RUN_WORDS(X) X(approved) X(rejected) X(ended) X(pause) X(abort)
@@ -66,6 +66,7 @@ co_state_pack(const struct co_state *state, size_t *ret_size)
 	ProtobufCBinaryData nodes[FM_NODES_MAX];
 	char *names[FM_NODES_MAX], *without[CO_WITHOUT_MOST];
 	uint64_t seen[FM_NODES_MAX];
+	protobuf_c_boolean kept_out[FM_NODES_MAX];
 	uint8_t *bytes = NULL;
 
 	fill_run(&run, &state->run);
@@ -84,12 +85,14 @@ co_state_pack(const struct co_state *state, size_t *ret_size)
 	for (unsigned i = 0; i < state->node_count; i++) {
 		names[i] = text(state->node_names[i]);
 		seen[i] = state->hooks_seen[i];
+		kept_out[i] = state->kept_out[i];
 		nodes[i].data = fm_agent_ask_pack(&state->nodes[i], &nodes[i].len);
 	}
 	msg.n_node_names = msg.n_nodes = state->node_count;
 	msg.node_names = names;
 	msg.nodes = nodes;
-	msg.n_hooks_seen = state->node_count;
+	msg.n_hooks_seen = msg.n_kept_out = state->node_count;
+	msg.kept_out = kept_out;
 	msg.hooks_seen = seen;
 	*ret_size = fermata__state__get_packed_size(&msg);
 	bytes = fm_new(uint8_t, *ret_size + 1);
@@ -172,6 +175,7 @@ read_nodes(const Fermata__State *msg, struct co_state *ret, struct fm_err *err)
 	for (unsigned i = 0; i < ret->node_count; i++) {
 		FM_COPY(ret->node_names[i], msg->node_names[i]);
 		if (i < msg->n_hooks_seen) ret->hooks_seen[i] = msg->hooks_seen[i];
+		if (i < msg->n_kept_out) ret->kept_out[i] = msg->kept_out[i];
 		if (read_node(&msg->nodes[i], &ret->nodes[i], err) != 0) return -1;
 	}
 	return 0;

@@ -49,6 +49,15 @@ event_in(struct sim_world *w, int64_t in, enum sim_kind kind, unsigned who, uint
 }
 
 static void
+reboot(struct sim_world *w, struct sim_node *n)
+{
+	n->dead = true;
+	/* The application ends with its host, and not since somebody wants it stopped. */
+	if (n->memory.ask.app != FM_APP_GOAL_STOPPED) n->owes_stop = false;
+	event_in(w, 0, SIM_EV_APP, n->index, 2);
+}
+
+static void
 fire_process(struct sim_world *w, const struct sim_fault *f)
 {
 	struct sim_node *n = &w->nodes[f->target % SIM_NODES];
@@ -70,8 +79,7 @@ fire_process(struct sim_world *w, const struct sim_fault *f)
 		event_in(w, 0, SIM_EV_NODE_START, n->index, 1);
 		return;
 	case SIM_HOST_REBOOT:
-		n->dead = true;
-		event_in(w, 0, SIM_EV_APP, n->index, 2);
+		reboot(w, n);
 		return;
 	case SIM_HOST_DEAD:
 		n->dead = true;
@@ -136,6 +144,7 @@ fire_link(struct sim_world *w, const struct sim_fault *f)
 	case SIM_GATE_CUT_SHORT:
 	case SIM_GATE_CUT_LONG:
 		g->link = false;
+		g->untold = true;
 		event_in(w, f->kind == SIM_GATE_RESTART ? 1 : 3000, SIM_EV_GATE_LOST, g->index, 0);
 		event_in(w, lasts,
 			 f->kind == SIM_GATE_RESTART ? SIM_EV_GATE_START : SIM_EV_GATE_LINK,
@@ -229,6 +238,14 @@ fire_work(struct sim_world *w, const struct sim_fault *f)
 	}
 }
 
+/* When the run is over. */
+static void
+fire_later(struct sim_world *w, const struct sim_fault *f)
+{
+	if (f->kind == SIM_APP_DIES_LATER) w->nodes[f->target % SIM_NODES].dies_later = true;
+	if (f->kind == SIM_ALL_BREAK_LATER) w->all_break_later = true;
+}
+
 static void
 fire_hook(struct sim_world *w, const struct sim_fault *f)
 {
@@ -266,5 +283,6 @@ sim_fire(struct sim_world *w, struct sim_fault *fault)
 	fire_link(w, fault);
 	fire_work(w, fault);
 	fire_hook(w, fault);
+	fire_later(w, fault);
 	fire_person(w, fault);
 }

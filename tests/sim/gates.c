@@ -140,8 +140,8 @@ sim_gate_event(struct sim_world *w, const struct sim_event *event)
 	}
 }
 
-static bool
-is_drained(const struct sim_gate *g, const char *node)
+bool
+sim_gate_drains(const struct sim_gate *g, const char *node)
 {
 	for (unsigned i = 0; i < g->ask.drained_count; i++)
 		if (fm_is_equal(g->ask.drained[i], node)) return true;
@@ -164,7 +164,8 @@ sim_visitors(struct sim_world *w)
 			if (mode == FM_GATE_PINNED &&
 			    !fm_is_equal(g->ask.pinned, w->config.nodes[k]))
 				continue;
-			if (is_drained(g, w->config.nodes[k]) || app->phase != SIM_READY) continue;
+			if (sim_gate_drains(g, w->config.nodes[k]) || app->phase != SIM_READY)
+				continue;
 			if (!w->db.fenced && !w->db.away) w->db.data++;
 		}
 	}

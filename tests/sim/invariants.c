@@ -182,6 +182,7 @@ sim_check(struct sim_world *w)
 	check_gates(w);
 	check_bypass(w);
 	check_served(w);
+	sim_check_service(w);
 }
 
 #define TOLD_MS 1000 /* a report has arrived by then */
@@ -310,7 +311,7 @@ was_hurt(const struct sim_world *w, unsigned node)
 			continue;
 		if (sim_fault_targets(f->kind) == SIM_NODES && f->target % SIM_NODES == node)
 			return true;
-		if (f->kind == SIM_DB_AWAY) return true;
+		if (f->kind == SIM_DB_AWAY || f->kind == SIM_ALL_BREAK_LATER) return true;
 	}
 	return false;
 }
@@ -329,7 +330,8 @@ check_all_serve(struct sim_world *w, const char *version)
 		if (!was_hurt(w, i)) sim_violate(w, "end: app%u does not serve %s", i + 1, version);
 	}
 	for (unsigned i = 0; i < SIM_GATES; i++)
-		if (sim_gate_mode(&w->gates[i]) != FM_GATE_OPEN && w->gates[i].link)
+		if (sim_gate_mode(&w->gates[i]) != FM_GATE_OPEN && w->gates[i].link &&
+		    w->gates[i].by_hand == FM_GATE_NONE)
 			sim_violate(w, "end: gate%u is %s", i + 1,
 				    fm_gate_mode_name(sim_gate_mode(&w->gates[i])));
 }

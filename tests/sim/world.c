@@ -249,6 +249,7 @@ look_around(struct sim_world *w)
 {
 	enum co_run_state state = w->state.run.state;
 	bool waits = state == CO_RUN_HELD || state == CO_RUN_PAUSED || state == CO_RUN_HALTED;
+	int64_t in = 1500;
 
 	for (unsigned i = 0; i < w->plan.fault_count; i++) {
 		struct sim_fault *fault = &w->plan.faults[i];
@@ -259,7 +260,9 @@ look_around(struct sim_world *w)
 	if (w->state.run.number != w->run || !waits || w->person_busy) return;
 	if (state == CO_RUN_HALTED) w->halts++;
 	w->person_busy = true;
-	sim_later(w, state == CO_RUN_HALTED ? 30000 : 1500,
+	/* Long enough in the application for a node to die there and be back. */
+	if (fm_is_equal(w->state.run.step, "hold")) in = 12000;
+	sim_later(w, state == CO_RUN_HALTED ? 30000 : in,
 		  (struct sim_event){ .kind = SIM_EV_PERSON });
 }
 
@@ -280,15 +283,21 @@ settle_ms(const struct sim_world *w)
 	return w->plan.fault_count == 0 ? SETTLE_MS : SETTLE_HURT_MS;
 }
 
-/* Hosts that are dead come back, and catch up, after the run. */
+/* Hosts that are dead come back, and catch up, after the run; what dies then is started anew. */
 static void
 raise_dead(struct sim_world *w)
 {
-	for (unsigned i = 0; i < SIM_NODES; i++)
+	for (unsigned i = 0; i < SIM_NODES; i++) {
+		if (w->all_break_later && w->nodes[i].app.phase == SIM_READY)
+			w->nodes[i].app.phase = SIM_BROKEN;
+		if (w->nodes[i].dies_later)
+			sim_later(w, 500,
+				  (struct sim_event){ .kind = SIM_EV_APP, .who = i, .value = 2 });
 		if (w->nodes[i].away_until > w->now)
 			sim_later(w, 1000,
 				  (struct sim_event){
 					  .kind = SIM_EV_NODE_START, .who = i, .value = 2 });
+	}
 }
 
 /* Until the run is over and the dust has settled. False: it never was over. */

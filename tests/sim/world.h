@@ -36,6 +36,8 @@
 	X(HOST_DEAD, SIM_NODES, 5000000) /* back long after the run; a person leaves it out */ \
 	X(HOST_BACK, 1, 6000)		 /* the one that was dead before; its network later */ \
 	X(APP_DIES, SIM_NODES, 0)                                                              \
+	X(APP_DIES_LATER, SIM_NODES, 0) /* when the run is over */                             \
+	X(ALL_BREAK_LATER, 1, 0)	/* then all say that they failed */                    \
 	X(CUT_SHORT, SIM_NODES, 5000)                                                          \
 	X(CUT_LONG, SIM_NODES, 4000000)                                                        \
 	X(LOSE_ASK, SIM_NODES, 0)                                                              \
@@ -142,6 +144,10 @@ struct sim_node {
 	bool link; /* the network */
 	bool up;   /* connected, as both sides see it */
 	bool lose_ask, late_ask, double_ask, lose_report, late_report;
+	bool dies_later;
+	int64_t good_at, bad_at, down_at; /* service.c; 0: it is not so */
+	bool was_kept_out;
+	unsigned falls;
 	bool fetch_fails, start_fails, hook_fails, hook_hangs;
 	bool hook_runs, had_new;
 	unsigned hooks_ran; /* well, since the last start; bits */
@@ -162,7 +168,7 @@ struct sim_gate {
 	bool link, up, lose_ask, double_ask;
 	bool dead;    /* no nginx: nobody is served */
 	bool waiting; /* just started: the page until it is told */
-	bool untold;  /* waited in vain: goes by its file */
+	bool untold;  /* waited in vain, or cut off: goes by its file */
 	enum fm_gate_mode by_hand;
 	int64_t by_hand_at;
 	enum fm_gate_mode mode;
@@ -228,6 +234,8 @@ struct sim_world {
 	unsigned retries, halts, waits;
 	bool said_to_end; /* a person said retry, rollback, abort or reject */
 	bool person_busy;
+	bool all_break_later;
+	int64_t calm_at;    /* since when nothing was cut off; 0: something is */
 	unsigned leave_out; /* a node that a person is about to leave out, plus one */
 
 	char violation[400];
@@ -241,6 +249,8 @@ int sim_run(struct sim_world *world, const struct sim_plan *plan, struct sim_tal
 void sim_check(struct sim_world *world);
 void sim_check_spawn(struct sim_world *world, unsigned node, const char *release,
 		     enum fm_start_mode mode);
+/* service.c: whom visitors meet. */
+void sim_check_service(struct sim_world *world);
 /* A hook: a start, an end, a report that it was to come before. */
 void sim_check_hooks(struct sim_world *world, unsigned node, enum ag_hook before, const char *what);
 void sim_check_migration(struct sim_world *world, unsigned node);
@@ -322,6 +332,7 @@ void sim_gate_setup(struct sim_world *world, unsigned i); /* gates.c */
 void sim_gate_event(struct sim_world *world, const struct sim_event *event);
 void sim_gate_link(struct sim_world *world, unsigned i, bool up);
 enum fm_gate_mode sim_gate_mode(const struct sim_gate *gate); /* what visitors meet */
+bool sim_gate_drains(const struct sim_gate *gate, const char *node);
 void sim_visitors(struct sim_world *world);
 
 void sim_job(struct sim_world *world, const struct co_job_order *order); /* store.c */

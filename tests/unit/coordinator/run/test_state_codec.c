@@ -31,6 +31,8 @@ fill(struct co_state *s)
 	s->run.step_ms = 77;
 	s->run.max_downtime_ms = 600000;
 	s->hooks_seen[1] = 77;
+	s->kept_out[1] = true;
+	s->run.drains = true;
 	FM_COPY(s->run.procedure, "upgrade");
 	s->run.without_count = 2;
 	FM_COPY(s->run.without[0], "gate2");
@@ -76,6 +78,7 @@ test_round_trip(void **state)
 	assert_string_equal(b.gate.pinned, "app2");
 	assert_int_equal(b.run.max_downtime_ms, 600000);
 	assert_int_equal(b.hooks_seen[1], 77);
+	assert_true(b.kept_out[1] && !b.kept_out[0] && b.run.drains);
 }
 
 static void
