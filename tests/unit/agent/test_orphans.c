@@ -135,18 +135,31 @@ test_a_number_alone_is_not_known(void **state)
 	assert_int_equal(kill(daemon, SIGKILL), 0);
 }
 
-/* It outlives the hook on purpose, and is no process of the application. */
+/* It outlives the hook, or the fetch, on purpose, and is no process of the application. */
 static void
-test_what_a_hook_left_is_not_ours(void **state)
+leave_alone(const char *command)
 {
 	struct expected e = { open_instance(), 1 };
-	pid_t daemon = start(&e, DAEMON("FERMATA_HOOK=after_start", "300"));
+	pid_t daemon = start(&e, command);
 
-	(void)state;
 	turning_until(has_count, &e);
 	end(&e);
 	assert_int_equal(kill(daemon, 0), 0);
 	assert_int_equal(kill(daemon, SIGKILL), 0);
+}
+
+static void
+test_what_a_hook_left_is_not_ours(void **state)
+{
+	(void)state;
+	leave_alone(DAEMON("FERMATA_HOOK=after_start", "300"));
+}
+
+static void
+test_what_a_fetch_left_is_not_ours(void **state)
+{
+	(void)state;
+	leave_alone(DAEMON("FERMATA_RELEASE_DIR=/somewhere", "300"));
 }
 
 static bool
@@ -233,6 +246,7 @@ main(void)
 		TEST(test_it_is_known_to_the_next_life),
 		TEST(test_a_number_alone_is_not_known),
 		TEST(test_what_a_hook_left_is_not_ours),
+		TEST(test_what_a_fetch_left_is_not_ours),
 		TEST(test_the_dead_are_buried_unseen),
 		TEST(test_a_child_without_marks_is_found),
 		TEST(test_a_worker_is_not_ours),
