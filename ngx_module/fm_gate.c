@@ -240,6 +240,10 @@ fm_gate_is_same_rule(const struct fm_gate_ask *a, const struct fm_gate_ask *b)
 		return false;
 	}
 
+	if (a->hole != b->hole) {
+		return false;
+	}
+
 	if (a->mode != b->mode || a->cut_after_ms != b->cut_after_ms ||
 	    a->drained_count != b->drained_count || strcmp(a->pinned, b->pinned) != 0) {
 		return false;

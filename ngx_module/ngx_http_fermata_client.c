@@ -143,6 +143,7 @@ ngx_http_fermata_line_look(ngx_http_fermata_line_t *line)
     ngx_http_fermata_local_look(line);
     ngx_http_fermata_obey(line);
     ngx_http_fermata_wait_look(line);
+    ngx_http_fermata_alone_look(line);
 
     next = NGX_HTTP_FERMATA_CALM_MS;
 

@@ -29,6 +29,9 @@
 /* workers are woken so often, to count rides by node while the gate is open */
 #define NGX_HTTP_FERMATA_WAKE_MS       1000
 
+/* without a coordinator for so long it is not known any more what is down */
+#define NGX_HTTP_FERMATA_ALONE_MS      5000
+
 #define NGX_HTTP_FERMATA_OUT_MAX       65536
 
 
@@ -56,6 +59,7 @@ struct ngx_http_fermata_line_s {
     ngx_msec_t                       beat_at;
     ngx_msec_t                       heartbeat; /* as Welcome says */
     ngx_msec_t                       lost;
+    ngx_msec_t                       alone_at;  /* 0: connected */
     uint64_t                         beats;
 
     ngx_msec_t                       reported_at;
@@ -94,9 +98,10 @@ void ngx_http_fermata_line_look(ngx_http_fermata_line_t *line);
 ngx_uint_t ngx_http_fermata_is_deposed(ngx_http_fermata_line_t *line);
 
 
-/* between a start and the first word: ngx_http_fermata_wait.c */
+/* without a coordinator: ngx_http_fermata_wait.c */
 
 void ngx_http_fermata_wait_look(ngx_http_fermata_line_t *line);
+void ngx_http_fermata_alone_look(ngx_http_fermata_line_t *line);
 
 
 /* by hand: ngx_http_fermata_override.c, ngx_http_fermata_local.c */

@@ -286,7 +286,7 @@ ngx_http_fermata_word(ngx_http_fermata_shctx_t *sh,
 
     denied = 0;
 
-    for (i = 0; i < ask->drained_count; i++) {
+    for (i = 0; i < ask->drained_count && !(sh->alone && ask->hole); i++) {
         index = ngx_http_fermata_find_node(sh, ask->drained[i]);
 
         if (index != FM_GATE_NO_NODE) {

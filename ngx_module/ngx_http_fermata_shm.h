@@ -62,6 +62,9 @@ typedef struct {
     ngx_atomic_t                     waiting;
     ngx_atomic_t                     wait_until;
 
+    /* no coordinator is there any more who says that there is a hole */
+    ngx_atomic_t                     alone;
+
     /* eventfds of the master, inherited by all generations; -1: none */
     ngx_fd_t                         wake;      /* to the workers */
     ngx_fd_t                         bell;      /* to the manager */

@@ -1,7 +1,7 @@
 
 /*
- * fermata_start_wait: what a gate does between its start and the first word of
- * a coordinator.
+ * What a gate does without a coordinator: between its start and the first word
+ * of one (fermata_start_wait), and in a hole that nobody tells the end of.
  */
 
 
@@ -124,4 +124,53 @@ ngx_http_fermata_wait_look(ngx_http_fermata_line_t *line)
                   "again", sh->taken.voice.epoch, sh->taken.voice.seq);
 
     ngx_http_fermata_told(line->mcf);
+}
+
+
+/*
+ * That no node is there was true when it was said.  Without a coordinator
+ * nobody says when it is over: nginx finds out by itself.
+ */
+
+void
+ngx_http_fermata_alone_look(ngx_http_fermata_line_t *line)
+{
+    ngx_uint_t                 alone;
+    ngx_http_fermata_shctx_t  *sh;
+
+    sh = line->mcf->sh;
+
+    if (line->state == ngx_http_fermata_st_up) {
+        line->alone_at = 0;
+        alone = 0;
+
+    } else {
+
+        if (line->alone_at == 0) {
+            line->alone_at = ngx_current_msec ? ngx_current_msec : 1;
+        }
+
+        /* the manager before this one may have waited already */
+
+        alone = sh->alone
+                || ngx_current_msec - line->alone_at
+                   >= NGX_HTTP_FERMATA_ALONE_MS;
+    }
+
+    if (alone == sh->alone) {
+        return;
+    }
+
+    if (alone && sh->taken.hole) {
+        ngx_log_error(NGX_LOG_WARN, &line->mcf->log, 0,
+                      "fermata: no coordinator, and no node was there: "
+                      "requests are sent to them again");
+    }
+
+    ngx_shmtx_lock(&line->mcf->shpool->mutex);
+
+    sh->alone = alone;
+    ngx_http_fermata_reckon(sh);
+
+    ngx_shmtx_unlock(&line->mcf->shpool->mutex);
 }

@@ -63,7 +63,7 @@ same_gate_ask(const struct fm_gate_ask *a, const struct fm_gate_ask *b)
 	if (a->bypass.shut != b->bypass.shut || !fm_is_equal(a->bypass.node, b->bypass.node) ||
 	    memcmp(a->bypass.key, b->bypass.key, sizeof(a->bypass.key)) != 0)
 		return false;
-	return a->mode == b->mode && a->drained_count == b->drained_count &&
+	return a->mode == b->mode && a->drained_count == b->drained_count && a->hole == b->hole &&
 	       a->cut_after_ms == b->cut_after_ms && a->back_at == b->back_at && a->run == b->run &&
 	       a->refresh == b->refresh && a->phase == b->phase && a->estimated == b->estimated &&
 	       fm_is_equal(a->pinned, b->pinned) && fm_is_equal(a->message, b->message) &&

@@ -94,23 +94,32 @@ are_down(const struct co_core *core, uint64_t nodes)
 	return nodes != 0;
 }
 
-/* Whom the gates are to send nothing, by the row and by this rule. */
+/* Of the nodes that a row leaves to visitors: whom the gates are to send nothing. */
 static uint64_t
-drained(const struct co_core *core, const struct co_state *state)
+unfit(const struct co_core *core, const struct co_state *state, bool *ret_hole)
 {
-	uint64_t may = candidates(core, state), row = 0;
+	uint64_t may = candidates(core, state);
+
+	*ret_hole = false;
+	if (state->gate.mode != FM_GATE_OPEN && state->gate.mode != FM_GATE_PINNED) return 0;
+	for (unsigned i = 0; state->gate.mode == FM_GATE_PINNED && i < state->node_count; i++)
+		if (!fm_is_equal(state->node_names[i], state->gate.pinned)) may &= ~bit(i);
+	*ret_hole = are_down(core, may);
+	if (*ret_hole) return may;
+	/* The last one is left to nginx. */
+	if (state->gate.mode == FM_GATE_PINNED || (may & ~kept_out(state)) == 0) return 0;
+	return may & kept_out(state);
+}
+
+/* By the row and by this rule. */
+static uint64_t
+drained(const struct co_core *core, const struct co_state *state, bool *ret_hole)
+{
+	uint64_t row = 0;
 
 	if (state->run.drains && !core->config.workers[state->run.subject])
 		row = bit(state->run.subject);
-	if (state->gate.mode == FM_GATE_PINNED) {
-		for (unsigned i = 0; i < state->node_count; i++)
-			if (!fm_is_equal(state->node_names[i], state->gate.pinned)) may &= ~bit(i);
-		return row | (are_down(core, may) ? may : 0);
-	}
-	if (state->gate.mode != FM_GATE_OPEN) return row;
-	/* The last one is left to nginx, unless it is certain that nobody would answer. */
-	if ((may & ~kept_out(state)) == 0 && !are_down(core, may)) return row;
-	return row | (may & kept_out(state));
+	return row | unfit(core, state, ret_hole);
 }
 
 static uint64_t
@@ -128,8 +137,8 @@ named(const struct co_state *state)
 void
 co_name_drained(const struct co_core *core, struct co_state *draft)
 {
-	uint64_t mask = drained(core, draft);
 	struct fm_gate_ask *gate = &draft->gate;
+	uint64_t mask = drained(core, draft, &gate->hole);
 
 	gate->drained_count = 0;
 	for (unsigned i = 0; i < draft->node_count; i++)
@@ -205,16 +214,16 @@ co_mind_service(struct co_core *core)
 	bool kept[FM_NODES_MAX] = { false };
 	struct co_state *draft = NULL;
 	uint64_t before = named(state), fallen = 0;
-	bool same = true;
+	bool same = true, hole = false;
 
 	for (unsigned i = 0; i < state->node_count; i++) {
 		kept[i] = keeps_out(core, i);
 		same &= kept[i] == state->kept_out[i];
 	}
-	if (same && drained(core, state) == before) return 0;
+	if (same && drained(core, state, &hole) == before && hole == state->gate.hole) return 0;
 	draft = co_draft(core);
 	memcpy(draft->kept_out, kept, sizeof(kept));
-	tell_change(core, before, drained(core, draft));
+	tell_change(core, before, drained(core, draft, &hole));
 	fallen = kept_out(draft) & ~kept_out(state);
 	if (co_settle(core, NULL) != 0) return -1;
 	for (unsigned i = 0; i < state->node_count; i++)

@@ -153,6 +153,7 @@ struct fm_gate_ask {
 	struct fm_gate_bypass bypass;
 	enum fm_gate_phase phase;
 	bool estimated;
+	bool hole;
 };
 
 struct fm_node_traffic {

@@ -51,6 +51,7 @@ fill_ask(struct ask_message *m, const struct fm_gate_ask *ask)
 	msg->bypass = &m->bypass;
 	msg->phase = (Fermata__GatePhase)a->phase;
 	msg->estimated = a->estimated;
+	msg->hole = a->hole;
 }
 
 uint8_t *
@@ -158,6 +159,7 @@ fm_gate_ask_from(const struct Fermata__GateAsk *msg, struct fm_gate_ask *ret, st
 	/* A later coordinator may have more words. */
 	if ((unsigned)msg->phase < FM_PHASE_COUNT) ret->phase = (enum fm_gate_phase)msg->phase;
 	ret->estimated = msg->estimated;
+	ret->hole = msg->hole;
 	return 0;
 }
 

@@ -261,6 +261,29 @@ def test_many_holes_lose_nobody(held_gate, coordinator):
         conn.close()
 
 
+def test_a_hole_that_nobody_tells_the_end_of(make_gate, coordinator):
+    """Without a coordinator nginx finds out by itself who is there; what a run has drained stays so."""
+    gate = make_gate().start()
+    coordinator.wait_up()
+    coordinator.ask(wire.OPEN)
+    coordinator.ask(wire.OPEN, drained=ALL, hole=1)
+    assert request(gate.port).status == 503
+    coordinator.close()
+    wait_for(lambda: request(gate.port).status == 200, 30, "nginx finds out by itself")
+    gate.reload()
+    assert request(gate.port).status == 200
+    coordinator.open(coordinator.port)
+    coordinator.wait_up()
+    wait_for(lambda: request(gate.port).status == 503, 10, "the hole is believed again")
+    coordinator.ask(wire.OPEN, drained=ALL)
+    coordinator.close()
+    wait_for(lambda: not coordinator.live(), 10, "it is gone")
+    began = time.monotonic()
+    while time.monotonic() - began < 6:
+        assert request(gate.port).status == 503
+        time.sleep(0.2)
+
+
 def test_faults_in_directives(make_gate):
     for line, fault in (("fermata_hold;", "invalid number"), ("fermata_hold 0;", "invalid time"),
                         ("fermata_hold soon;", "invalid time"), ("fermata_hold off 1;", "after"),

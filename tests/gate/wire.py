@@ -23,7 +23,7 @@ SCHEMA = {
                5: ("drained", [str]), 6: ("cut_after_ms", int), 7: ("message", str),
                8: ("step", str), 9: ("command", str), 10: ("back_at", int), 11: ("run", int),
                12: ("refresh", int), 13: ("bypass", BYPASS), 18: ("phase", int),
-               19: ("estimated", int)},
+               19: ("estimated", int), 120: ("hole", int)},
     GATE_REPORT: {1: ("epoch", int), 2: ("seq", int), 3: ("mode", int), 4: ("pinned", str),
                   5: ("drained", [str]), 6: ("nodes", [TRAFFIC]), 7: ("in_flight", int),
                   8: ("websockets", int), 9: ("workers", int), 10: ("passed", int),

@@ -355,6 +355,7 @@ same_voice_with_other_rules_is_a_clash(void **state)
 	} while (0)
 	CLASHES(ask.mode = FM_GATE_CLOSED);
 	CLASHES(ask.drained_count = 0);
+	CLASHES(ask.hole = true);
 	CLASHES(FM_COPY(ask.drained[0], "app2"));
 	CLASHES(FM_COPY(ask.pinned, "app1"));
 	CLASHES(ask.cut_after_ms = 1);

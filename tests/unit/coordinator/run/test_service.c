@@ -154,9 +154,11 @@ test_where_nobody_is_visitors_are_held(void **state)
 	report(w, 1, FM_APP_BACKOFF, 0);
 	report(w, 0, FM_APP_BACKOFF, 0);
 	assert_drained(w, 2, "app1", "app2");
+	assert_true(gate(w)->hole);
 	/* Its agent is gone, and with it the certainty. */
 	co_on_node_down(w->core, 0, w->now);
 	assert_drained(w, 0, NULL, NULL);
+	assert_false(gate(w)->hole);
 	co_on_node_up(w->core, 0, 0, w->now);
 	starts++;
 	report(w, 0, FM_APP_STARTING, 1);

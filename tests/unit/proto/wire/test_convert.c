@@ -108,7 +108,8 @@ fill_gate_ask(struct fm_gate_ask *ask)
 				     .refresh = true,
 				     .bypass.shut = true,
 				     .phase = FM_PHASE_WORKING,
-				     .estimated = true };
+				     .estimated = true,
+				     .hole = true };
 	FILL(ask->pinned, 'a');
 	for (int i = 0; i < FM_NODES_MAX; i++) FILL(ask->drained[i], (char)('A' + i % 26));
 	FILL(ask->message, 'b');
