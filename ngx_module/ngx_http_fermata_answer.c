@@ -9,7 +9,7 @@
 
 
 static ngx_int_t ngx_http_fermata_header_filter(ngx_http_request_t *r);
-static NGX_HTTP_FERMATA_SLOW ngx_int_t ngx_http_fermata_watch_header(
+static NGX_HTTP_FERMATA_HOT ngx_int_t ngx_http_fermata_watch_header(
     ngx_http_request_t *r);
 static ngx_int_t ngx_http_fermata_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);

@@ -71,13 +71,12 @@ ngx_http_fermata_page_merge(ngx_conf_t *cf, ngx_http_fermata_loc_conf_t *prev,
     for (i = 0; i < NGX_HTTP_FERMATA_KINDS; i++) {
 
         if (conf->pages[i] == NULL) {
-            conf->pages[i] = prev->pages[i];
+            conf->pages[i] = prev->pages[i] ? prev->pages[i] : &root->pages[i];
         }
 
-        if (conf->pages[i]
-            && ngx_http_fermata_copies_create(cf, conf->pages[i],
-                                              root->clusters->nelts)
-               != NGX_OK)
+        if (ngx_http_fermata_copies_create(cf, conf->pages[i],
+                                           root->clusters->nelts)
+            != NGX_OK)
         {
             return NGX_ERROR;
         }
@@ -111,11 +110,14 @@ ngx_http_fermata_copy_t *
 ngx_http_fermata_page_copy(ngx_http_request_t *r,
     ngx_http_fermata_main_conf_t *mcf, ngx_uint_t kind)
 {
-    ngx_uint_t                language;
-    ngx_http_fermata_copy_t  *copy;
-    ngx_http_fermata_page_t  *page;
+    ngx_uint_t                    language;
+    ngx_http_fermata_copy_t      *copy;
+    ngx_http_fermata_page_t      *page;
+    ngx_http_fermata_loc_conf_t  *lcf;
 
-    page = ngx_http_fermata_page_of(r, kind);
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_fermata_module);
+
+    page = lcf->pages[kind];
     language = ngx_http_fermata_language(r);
     copy = page->copies[mcf->number * FM_GATE_LANGUAGES + language];
 
@@ -147,24 +149,6 @@ ngx_http_fermata_copy_release(void *data)
 
     ngx_free(copy->plain.text.data);
     ngx_free(copy);
-}
-
-
-ngx_http_fermata_page_t *
-ngx_http_fermata_page_of(ngx_http_request_t *r, ngx_uint_t kind)
-{
-    ngx_http_fermata_loc_conf_t   *lcf;
-    ngx_http_fermata_main_conf_t  *root;
-
-    lcf = ngx_http_get_module_loc_conf(r, ngx_http_fermata_module);
-
-    if (lcf->pages[kind]) {
-        return lcf->pages[kind];
-    }
-
-    root = ngx_http_get_module_main_conf(r, ngx_http_fermata_module);
-
-    return &root->pages[kind];
 }
 
 

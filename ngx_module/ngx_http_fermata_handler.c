@@ -7,11 +7,11 @@
 #include "ngx_http_fermata_module.h"
 
 
-static NGX_HTTP_FERMATA_SLOW ngx_int_t ngx_http_fermata_decide(
+static NGX_HTTP_FERMATA_HOT ngx_int_t ngx_http_fermata_decide(
     ngx_http_request_t *r, ngx_http_fermata_loc_conf_t *lcf, uint64_t word);
 static NGX_HTTP_FERMATA_SLOW ngx_uint_t ngx_http_fermata_is_judged(
     ngx_http_request_t *r, ngx_http_fermata_main_conf_t *mcf);
-static NGX_HTTP_FERMATA_SLOW ngx_int_t ngx_http_fermata_facts(
+static NGX_HTTP_FERMATA_HOT ngx_int_t ngx_http_fermata_facts(
     ngx_http_request_t *r, ngx_http_fermata_loc_conf_t *lcf, uint64_t word,
     struct fm_gate_facts *facts);
 
@@ -154,7 +154,7 @@ ngx_http_fermata_is_judged(ngx_http_request_t *r,
 
 /* What the decision has to know of a request. */
 
-static NGX_HTTP_FERMATA_SLOW ngx_int_t
+static ngx_int_t
 ngx_http_fermata_facts(ngx_http_request_t *r,
     ngx_http_fermata_loc_conf_t *lcf, uint64_t word,
     struct fm_gate_facts *facts)

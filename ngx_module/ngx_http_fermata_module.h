@@ -28,6 +28,9 @@
 #include "ngx_http_fermata_compat.h"
 
 
+/* on the path of the page: together in memory, and no burden on others */
+#define NGX_HTTP_FERMATA_HOT        __attribute__((noinline, hot))
+
 /* off the path of each request, and no burden on it */
 #define NGX_HTTP_FERMATA_SLOW       __attribute__((noinline, cold))
 

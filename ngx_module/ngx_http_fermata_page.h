@@ -40,11 +40,10 @@ ngx_int_t ngx_http_fermata_render(ngx_http_fermata_page_t *page,
     ngx_http_fermata_main_conf_t *mcf, ngx_uint_t language,
     ngx_http_fermata_copy_t *copy, ngx_log_t *log);
 
-ngx_http_fermata_copy_t *ngx_http_fermata_page_copy(ngx_http_request_t *r,
+NGX_HTTP_FERMATA_HOT ngx_http_fermata_copy_t *ngx_http_fermata_page_copy(
+    ngx_http_request_t *r,
     ngx_http_fermata_main_conf_t *mcf, ngx_uint_t kind);
 void ngx_http_fermata_copy_release(void *data);
-ngx_http_fermata_page_t *ngx_http_fermata_page_of(ngx_http_request_t *r,
-    ngx_uint_t kind);
 ngx_int_t ngx_http_fermata_page_policy(ngx_conf_t *cf,
     ngx_http_fermata_page_t *page);
 
@@ -59,7 +58,8 @@ ngx_int_t ngx_http_fermata_add_retry_after(ngx_http_request_t *r,
     ngx_http_fermata_main_conf_t *mcf);
 void ngx_http_fermata_form_headers(ngx_http_fermata_form_t *form,
     ngx_http_fermata_page_t *page, ngx_uint_t packed);
-ngx_int_t ngx_http_fermata_put_headers(ngx_http_request_t *r,
+NGX_HTTP_FERMATA_HOT ngx_int_t ngx_http_fermata_put_headers(
+    ngx_http_request_t *r,
     ngx_http_fermata_main_conf_t *mcf, ngx_http_fermata_form_t *form,
     ngx_uint_t kind);
 time_t ngx_http_fermata_retry_after(ngx_http_request_t *r,
@@ -67,11 +67,12 @@ time_t ngx_http_fermata_retry_after(ngx_http_request_t *r,
 
 /* ngx_http_fermata_answer.c */
 void ngx_http_fermata_clear_headers(ngx_http_request_t *r, ngx_uint_t status);
-ngx_int_t ngx_http_fermata_text_send(ngx_http_request_t *r, ngx_str_t *text,
-    ngx_http_fermata_copy_t *copy);
-ngx_http_fermata_copy_t *ngx_http_fermata_page_header(ngx_http_request_t *r,
-    ngx_uint_t kind, ngx_str_t *text);
-ngx_int_t ngx_http_fermata_page_send(ngx_http_request_t *r, ngx_uint_t kind);
+NGX_HTTP_FERMATA_HOT ngx_int_t ngx_http_fermata_text_send(
+    ngx_http_request_t *r, ngx_str_t *text, ngx_http_fermata_copy_t *copy);
+NGX_HTTP_FERMATA_HOT ngx_http_fermata_copy_t *ngx_http_fermata_page_header(
+    ngx_http_request_t *r, ngx_uint_t kind, ngx_str_t *text);
+NGX_HTTP_FERMATA_HOT ngx_int_t ngx_http_fermata_page_send(
+    ngx_http_request_t *r, ngx_uint_t kind);
 ngx_int_t ngx_http_fermata_page_filter_init(ngx_conf_t *cf);
 
 /* ngx_http_fermata_live.c */

@@ -3,18 +3,22 @@
 
     gate_page.py [--rounds N] [--seconds N] | --smoke
 
-One worker each, the same client and connections for all, by turns. What is compared is pages for a second
-of the server's processor time: what a worker can send when it has a processor for itself, whoever else is
-on the machine. The rounds are short, every other one goes backwards, and ours runs right beside what it is
-held against; each gives one ratio, the verdict is over their median. Where the middle half of them lies is
-shown, too: as far apart as two equal servers would be. All send the same headers, and as many bytes."""
+One worker each, the same client and connections for all. What is compared is pages for a second of the
+server's processor time: what a worker can send when it has a processor for itself, whoever else is on the
+machine. Servers and clients are on one processor, so that a worker always finds all that its clients have
+asked; within a round they take turns of some milliseconds, so that whatever slows the machine slows all.
+Each round has servers of its own, as where a process happens to lie in memory makes a percent or two, and
+gives one ratio; the verdict is over their median, and where the middle half of them lies is shown. All send the same headers, and as many bytes."""
 
 import argparse
+import os
 import pathlib
 import re
+import signal
 import statistics
 import subprocess
 import sys
+import time
 
 TESTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS)]
@@ -25,6 +29,8 @@ from stage.place import StageError
 
 FILE_LEAST, TEXT_LEAST = 1.5, 1.0
 CONNECTIONS = 32
+SLICE_S = 0.02
+PROCESSOR = max(os.sched_getaffinity(0))
 
 OURS, FILE, TEXT = "the gate", "error_page 503 and a file", "return 503 \"text\""
 ERRORFILE, RETURN = "HAProxy, errorfile 503", "HAProxy, http-request return"
@@ -45,13 +51,13 @@ def text_server(page, headers):
     return maps, _TEXT.format(headers, "".join(f"$part{n}" for n in range(len(parts))))
 
 
-def servers(where):
-    """Everything that sends a page, by name, started; those that are held against ours beside it."""
+def servers(where, found):
+    """Starts everything that sends a page, by name, what ours is held against beside it. Returns the page's length."""
     ours = scratch.Nginx(where, "ours", "fermata on;", gate="closed").start()
     head, body = ours.head(), ours.get()[1]
     fields = scratch.fields_of(head)
     page, headers = scratch.page_like(len(body)), scratch.add_headers(fields)
-    found = {FILE: scratch.Nginx(where, "file", _FILE.format(headers)), OURS: ours}
+    found |= {FILE: scratch.Nginx(where, "file", _FILE.format(headers)), OURS: ours}
     (found[FILE].prefix / "html/page.html").write_text(page)
     found[FILE].start()
     http, server = text_server(page, headers)
@@ -62,42 +68,77 @@ def servers(where):
         where, "return", f'http-request return status 503 content-type "{head["Content-Type"]}" '
         f"file {where}/return.html {hdr}", "", page, fields).start()
     for name, one in found.items():
+        for task in tasks(one):
+            os.sched_setaffinity(int(task.name), {PROCESSOR})
         status, body = one.get()
         sent = one.head()
         if status != 503 or len(body) != len(page) or any(sent[field] != value for field, value in fields.items()):
             raise StageError(f"{name}: {status} with {len(body)} bytes in place of {len(page)}, and {sent}\n{one.said()}")
-    return found, len(page)
+    return len(page)
+
+
+def tasks(one):
+    """Threads of the workers below the process that was started, or its own if it has none: what answers."""
+    workers = [pid for pid in one.worker_pids() if "worker process" in pathlib.Path(f"/proc/{pid}/cmdline").read_text(encoding="ascii")]
+    return [task for pid in workers or [one.process.pid] for task in pathlib.Path(f"/proc/{pid}/task").iterdir()]
 
 
 def cpu_s(one):
-    """Processor time of the processes below the one that was started, or its own if it has none."""
-    took = 0
-    for pid in one.worker_pids() or [one.process.pid]:
-        for task in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat"):
-            took += int(task.read_text(encoding="ascii").split()[0])
-    return took / 1e9
+    return sum(int((task / "schedstat").read_text(encoding="ascii").split()[0]) for task in tasks(one)) / 1e9
 
 
-def per_second(one, seconds):
-    """Pages for a second of the clock, and for one of the server's processor time."""
-    before = cpu_s(one)
-    done = subprocess.run(["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", one.url + "/x"],
-                          capture_output=True, text=True, check=True, timeout=seconds + 60)
-    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", done.stdout)
-    total = re.search(r"(\d+) requests in", done.stdout)
-    if not refused or refused.group(1) != total.group(1):
-        raise StageError(f"not every answer was the page:\n{done.stdout}")
-    rate = float(re.search(r"Requests/sec: *([\d.]+)", done.stdout).group(1))
-    return rate, int(total.group(1)) / (cpu_s(one) - before)
+class Client:
+    """wrk against one server, standing still but for slices of time."""
+
+    def __init__(self, one, seconds):
+        self.one, self.ran_s, self.before_s = one, 0, cpu_s(one)
+        # pylint: disable-next=consider-using-with
+        self.process = subprocess.Popen(["taskset", "-c", str(PROCESSOR), "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s",
+                                         one.url + "/x"], stdout=subprocess.PIPE, text=True)
+        self.run()
+
+    def run(self):
+        began = time.monotonic()
+        self.process.send_signal(signal.SIGCONT)
+        time.sleep(SLICE_S)
+        self.process.send_signal(signal.SIGSTOP)
+        self.ran_s += time.monotonic() - began
+
+    def end(self):
+        """Pages for a second of the time it ran, and for one of the server's processor time."""
+        began = time.monotonic()
+        self.process.send_signal(signal.SIGCONT)
+        said = self.process.communicate(timeout=60)[0]
+        self.ran_s += time.monotonic() - began
+        refused = re.search(r"Non-2xx or 3xx responses: (\d+)", said)
+        total = re.search(r"(\d+) requests in", said)
+        if self.process.returncode or not refused or refused.group(1) != total.group(1):
+            raise StageError(f"not every answer was the page:\n{said}")
+        count = int(total.group(1))
+        return count / self.ran_s, count / (cpu_s(self.one) - self.before_s)
 
 
-def rounds(found, options):
-    """Rates by name, one pair a round."""
-    rates = {name: [] for name in found}
-    for number in range(options.rounds):
-        for name in (list(found), list(reversed(found)))[number % 2]:
-            rates[name].append(per_second(found[name], options.seconds))
-    return rates
+def turns(found, seconds):
+    """Rates by name."""
+    clients, names = {name: Client(one, seconds) for name, one in found.items()}, list(found)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for name in names:
+            clients[name].run()
+        names.reverse()
+    return {name: client.end() for name, client in clients.items()}
+
+
+def one_round(seconds):
+    """Rates by name, and the length of the page."""
+    found = {}
+    with scratch.folder() as where:
+        try:
+            length = servers(where, found)
+            return turns(found, seconds), length
+        finally:
+            for one in found.values():
+                one.stop()
 
 
 def judge(rates):
@@ -118,20 +159,14 @@ def judge(rates):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--rounds", type=int, default=24)
-    parser.add_argument("--seconds", type=int, default=1)
-    parser.add_argument("--smoke", action="store_true", help="4 rounds")
+    parser.add_argument("--seconds", type=int, default=4, help="of a round, for all together")
+    parser.add_argument("--smoke", action="store_true", help="4 rounds of 3 seconds")
     options = parser.parse_args()
     if options.smoke:
-        options.rounds = 4
-    with scratch.folder() as where:
-        found, length = servers(where)
-        try:
-            rates = rounds(found, options)
-        finally:
-            for one in found.values():
-                one.stop()
-    print(f"{f'a page of {length} bytes':<32}{'by clock':>10}{'by processor':>14}{'the gate has':>14}  middle half")
-    return 0 if judge(rates) else 1
+        options.rounds, options.seconds = 4, 3
+    measured, lengths = zip(*(one_round(options.seconds) for _ in range(options.rounds)))
+    print(f"{f'a page of {lengths[0]} bytes':<32}{'by clock':>10}{'by processor':>14}{'the gate has':>14}  middle half")
+    return 0 if judge({name: [rates[name] for rates in measured] for name in measured[0]}) else 1
 
 
 if __name__ == "__main__":
