@@ -3,9 +3,9 @@
 
     idle.py [--seconds N | --polls N] | --smoke
 
---polls N is so long a while as N probes of a ready application have at the usual interval, 3600 an hour, run eight times
-as fast: the processor's time is counted as if it had been spent in the whole while, though what else goes on
-(heartbeats, looks at the disk) is not hurried. --seconds 3600 is the hour itself.
+--polls N runs N probes of a ready application eight times as fast as usual; 3600 are an hour's worth. It shows what
+probes leave behind in memory. Its processor time is a lower bound: what goes on besides (heartbeats, looks at the
+disk) has an eighth of the time. --seconds 3600 is the hour itself, and what the bar is held against.
 
 The agent's children that look at the database count as the agent's, the application does not."""
 
@@ -94,6 +94,8 @@ def main():
         print(f"{name:<16}{early:>10.2f}{memory:>12.2f}{share:>10.3f}")
         good = good and (not name.endswith("agent") or
                          (memory <= RSS_MIB and memory - early <= GROWN_MIB and share <= CORE_SHARE))
+    if options.polls:
+        print("hurried: the processor's share is a lower bound")
     print(f"agents: at most {RSS_MIB:g} MiB, {GROWN_MIB:g} more than at the beginning, and {CORE_SHARE:g} % of a core: {'held' if good else 'NOT HELD'}")
     return 0 if good else 1
 
