@@ -36,6 +36,9 @@ co_verb_name(enum co_verb verb)
 static const char *
 visitors(const struct co_state *state)
 {
+	if (state->gate.hole)
+		return "No node is there for visitors: they wait, or see the page, until one is "
+		       "ready.";
 	switch (state->gate.mode) {
 	case FM_GATE_OPEN:
 		return "Visitors are served.";

@@ -10,6 +10,18 @@
 #define STEADY_MS 60000 /* one that fell out again and again shows first that it stays */
 #define FALLS_MOST 3
 
+/* At once, where nothing is lost on the way. */
+#define TOLD_AT_ONCE_MS 1500
+
+static int64_t
+told_ms(const struct sim_world *w)
+{
+	enum sim_fault_kind kind = w->plan.faults[0].kind;
+
+	if (w->plan.fault_count != 1) return TOLD_MS;
+	return kind == SIM_APP_DIES || kind == SIM_APP_DIES_LATER ? TOLD_AT_ONCE_MS : TOLD_MS;
+}
+
 static bool
 is_calm(const struct sim_world *w)
 {
@@ -96,7 +108,7 @@ take_times(struct sim_world *w)
 static bool
 is_long(const struct sim_world *w, int64_t at, int64_t ms)
 {
-	return at != 0 && w->now - at > ms && w->now - w->calm_at > TOLD_MS;
+	return at != 0 && w->now - at > ms && w->now - w->calm_at > told_ms(w);
 }
 
 static bool
@@ -124,21 +136,22 @@ check_gate(struct sim_world *w, const struct sim_gate *g)
 
 		if (!may_serve(w, g, i)) continue;
 		may++;
-		down += is_long(w, n->down_at, TOLD_MS);
-		up += n->down_at == 0 && is_long(w, n->bad_at, TOLD_MS);
-		good += is_long(w, n->good_at, TOLD_MS);
+		down += is_long(w, n->down_at, told_ms(w));
+		up += n->down_at == 0 && is_long(w, n->bad_at, told_ms(w));
+		good += is_long(w, n->good_at, told_ms(w));
 		sent += sends(w, g, i);
 	}
 	for (unsigned i = 0; i < SIM_NODES; i++) {
 		const struct sim_node *n = &w->nodes[i];
 
 		if (!may_serve(w, g, i)) continue;
-		if (good > 0 && sends(w, g, i) && is_long(w, n->bad_at, TOLD_MS))
+		if (good > 0 && sends(w, g, i) && is_long(w, n->bad_at, told_ms(w)))
 			sim_violate(w,
 				    "service: gate%u sends visitors to app%u, which is not ready",
 				    g->index + 1, i + 1);
 		if (!sends(w, g, i) &&
-		    is_long(w, n->good_at, n->falls < FALLS_MOST ? TOLD_MS : STEADY_MS + TOLD_MS))
+		    is_long(w, n->good_at,
+			    n->falls < FALLS_MOST ? told_ms(w) : STEADY_MS + told_ms(w)))
 			sim_violate(w, "service: gate%u sends nobody to app%u, which is ready",
 				    g->index + 1, i + 1);
 	}
@@ -153,7 +166,7 @@ void
 sim_check_service(struct sim_world *w)
 {
 	take_times(w);
-	if (w->calm_at == 0 || w->now - w->calm_at <= TOLD_MS) return;
+	if (w->calm_at == 0 || w->now - w->calm_at <= told_ms(w)) return;
 	for (unsigned i = 0; i < SIM_GATES; i++) {
 		enum fm_gate_mode mode = sim_gate_mode(&w->gates[i]);
 

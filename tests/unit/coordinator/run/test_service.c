@@ -150,11 +150,14 @@ static void
 test_where_nobody_is_visitors_are_held(void **state)
 {
 	struct run_world *w = *state;
+	struct co_run_row row;
 
 	report(w, 1, FM_APP_BACKOFF, 0);
 	report(w, 0, FM_APP_BACKOFF, 0);
 	assert_drained(w, 2, "app1", "app2");
 	assert_true(gate(w)->hole);
+	co_core_row(w->core, &row);
+	assert_non_null(strstr(row.text, "No node is there for visitors"));
 	/* Its agent is gone, and with it the certainty. */
 	co_on_node_down(w->core, 0, w->now);
 	assert_drained(w, 0, NULL, NULL);
@@ -165,6 +168,8 @@ test_where_nobody_is_visitors_are_held(void **state)
 	assert_drained(w, 2, "app1", "app2");
 	report(w, 0, FM_APP_READY, 1);
 	assert_drained(w, 1, "app2", NULL);
+	co_core_row(w->core, &row);
+	assert_non_null(strstr(row.text, "Visitors are served."));
 }
 
 static void
