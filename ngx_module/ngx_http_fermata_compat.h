@@ -22,4 +22,17 @@
 #endif
 
 
+/* "server name resolve", of NGINX Plus before */
+
+#if (NGX_HTTP_UPSTREAM_ZONE && nginx_version >= 1027003)
+
+#define ngx_http_fermata_is_resolved(server)  ((server)->host.len != 0)
+
+#else
+
+#define ngx_http_fermata_is_resolved(server)  0
+
+#endif
+
+
 #endif /* _NGX_HTTP_FERMATA_COMPAT_H_INCLUDED_ */

@@ -16,7 +16,7 @@ static ngx_http_fermata_srv_conf_t *ngx_http_fermata_nodes_of(
     ngx_http_upstream_srv_conf_t *uscf);
 static ngx_int_t ngx_http_fermata_count_names(ngx_conf_t *cf,
     ngx_http_fermata_main_conf_t *mcf);
-static void ngx_http_fermata_check_servers(ngx_conf_t *cf,
+static ngx_int_t ngx_http_fermata_check_servers(ngx_conf_t *cf,
     ngx_http_upstream_srv_conf_t *uscf, ngx_http_fermata_srv_conf_t *ucf);
 
 
@@ -226,7 +226,9 @@ ngx_http_fermata_upstream_init(ngx_conf_t *cf)
             continue;
         }
 
-        ngx_http_fermata_check_servers(cf, uscfp[i], ucf);
+        if (ngx_http_fermata_check_servers(cf, uscfp[i], ucf) != NGX_OK) {
+            return NGX_CONF_ERROR;
+        }
 
         ucf->init = uscfp[i]->peer.init;
         uscfp[i]->peer.init = ngx_http_fermata_init_peer;
@@ -298,7 +300,7 @@ ngx_http_fermata_count_names(ngx_conf_t *cf, ngx_http_fermata_main_conf_t *mcf)
 }
 
 
-static void
+static ngx_int_t
 ngx_http_fermata_check_servers(ngx_conf_t *cf,
     ngx_http_upstream_srv_conf_t *uscf, ngx_http_fermata_srv_conf_t *ucf)
 {
@@ -307,7 +309,7 @@ ngx_http_fermata_check_servers(ngx_conf_t *cf,
     ngx_http_upstream_server_t  *server;
 
     if (uscf->servers == NULL) {
-        return;
+        return NGX_OK;
     }
 
     server = uscf->servers->elts;
@@ -320,6 +322,18 @@ ngx_http_fermata_check_servers(ngx_conf_t *cf,
     }
 
     for (i = 0; i < uscf->servers->nelts; i++) {
+
+        /* a drain of what is at another address by now would be a lie */
+
+        if (ngx_http_fermata_is_resolved(&server[i])) {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "server %V of upstream \"%V\" has \"resolve\", "
+                          "but \"fermata_nodes\" knows nodes by address: "
+                          "take \"resolve\" away, and reload nginx when an "
+                          "address changes", &server[i].name, &uscf->host);
+            return NGX_ERROR;
+        }
+
         for (j = 0; j < server[i].naddrs; j++) {
 
             pc.sockaddr = server[i].addrs[j].sockaddr;
@@ -333,6 +347,8 @@ ngx_http_fermata_check_servers(ngx_conf_t *cf,
             }
         }
     }
+
+    return NGX_OK;
 }
 
 
