@@ -13,8 +13,8 @@ ag_docker_facts_read(struct ag_docker_facts *f, const json_t *c)
 
 	FM_COPY(f->id, ag_docker_text_at(c, "Id"));
 	FM_COPY(f->image, ag_docker_text_at(c, "Image"));
-	f->is_running = json_is_true(ag_docker_at(c, "State.Running")) ||
-			json_integer_value(ag_docker_at(c, "State.Pid")) > 0;
+	f->pid = (pid_t)json_integer_value(ag_docker_at(c, "State.Pid"));
+	f->is_running = json_is_true(ag_docker_at(c, "State.Running")) || f->pid > 0;
 	f->has_terminal = json_is_true(ag_docker_at(c, "Config.Tty"));
 	FM_COPY(f->node, json_string_value(json_object_get(labels, AG_LABEL_NODE)));
 	FM_COPY(f->mode, json_string_value(json_object_get(labels, AG_LABEL_MODE)));

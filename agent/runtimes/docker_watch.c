@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/runtimes/docker_init.h"
 #include "agent/runtimes/docker_spec.h"
 #include "agent/runtimes/docker_stream.h"
 #include "base/check.h"
@@ -32,6 +33,7 @@ struct ag_docker_watch {
 	void *arg;
 	struct ag_engine *engine;
 	struct event *retry, *later;
+	struct ag_docker_init *init;
 	struct ag_engine_call *events, *asking, *acting;
 	struct ag_lines lines; /* of events */
 	bool is_connected, again, wants_images;
@@ -68,6 +70,8 @@ take_over(struct ag_docker_watch *watch)
 	}
 	if (told) told(watch->arg);
 	if (differs || told) watch->changed(watch->arg);
+	ag_docker_init_watch(watch->init, watch->facts.is_running ? watch->facts.pid : 0,
+			     watch->facts.id);
 	if (watch->again) begin(watch);
 }
 
@@ -306,6 +310,12 @@ on_later(evutil_socket_t fd, short what, void *arg)
 	begin(arg);
 }
 
+static void
+on_init_ended(void *arg)
+{
+	begin(arg);
+}
+
 /* ---- the connection ---- */
 
 static int
@@ -393,6 +403,7 @@ ag_docker_watch_new(struct event_base *base, const struct ag_settings *settings,
 	watch->arg = arg;
 	FM_COPY(watch->facts.why, "asks the engine");
 	ag_docker_list_path(settings, watch->listed, sizeof(watch->listed));
+	watch->init = ag_docker_init_new(base, on_init_ended, watch);
 	watch->retry = event_new(base, -1, 0, on_retry, watch);
 	watch->later = event_new(base, -1, 0, on_later, watch);
 	CHECK(watch->retry && watch->later);
@@ -407,6 +418,7 @@ ag_docker_watch_free(struct ag_docker_watch *watch)
 	ag_engine_free(watch->engine);
 	event_free(watch->retry);
 	event_free(watch->later);
+	ag_docker_init_free(watch->init);
 	free(watch);
 }
 

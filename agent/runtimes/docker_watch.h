@@ -3,6 +3,8 @@
 #ifndef AG_RUNTIMES_DOCKER_WATCH_H
 #define AG_RUNTIMES_DOCKER_WATCH_H
 
+#include <sys/types.h>
+
 #include "agent/runtimes/docker.h"
 
 struct event_base;
@@ -15,6 +17,7 @@ struct ag_docker_facts {
 	char id[80]; /* "": it is just being made anew */
 	char image[AG_IMAGE_ID_SIZE];
 	bool is_running, has_terminal;
+	pid_t pid;		    /* its first process, by the engine's count; 0: none */
 	char node[FM_NAME_SIZE];    /* whose it is by its label; "": nobody's */
 	char mode[32];		    /* label: what its start may do */
 	char ended[200];	    /* why it is not running, in the engine's words */
