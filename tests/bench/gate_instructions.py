@@ -41,6 +41,7 @@ _UPSTREAM = "upstream app {{ server 127.0.0.1:{0}; server 127.0.0.2:{0}; keepali
 _RUNS = (
     ("proxied, stock", "/x", None, 200),
     ("proxied, gate open", "/x", "open", 200),
+    ("proxied where it is off, stock", "/health", None, 200),
     ("proxied, gate off here", "/health", "open", 200),
     ("not proxied, stock", "/assets/x", None, 200),
     ("not proxied, gate off here", "/assets/x", "open", 200),
@@ -110,10 +111,11 @@ def measure(where, options, seen):
 
 def judge(found):
     """Rows of what is held against a bar: text, figure, bar."""
-    for name in ("proxied, gate open", "proxied, gate off here", "not proxied, gate off here", "not proxied, gate open"):
-        stock = found[name.split(",")[0] + ", stock"]
-        bar = {"proxied, gate open": OPEN_MOST, "not proxied, gate off here": OFF_MOST}.get(name)
-        yield f"added: {name}", found[name] - stock, bar
+    for name, stock, bar in (("proxied, gate open", "proxied, stock", OPEN_MOST),
+                             ("proxied, gate off here", "proxied where it is off, stock", OFF_MOST),
+                             ("not proxied, gate off here", "not proxied, stock", OFF_MOST),
+                             ("not proxied, gate open", "not proxied, stock", None)):
+        yield f"added: {name}", found[name] - found[stock], bar
     for name in ("page, HTML", "page, JSON"):
         yield name, found[name], PAGE_MOST
     yield "page, HTML, beside return 503 text", found["page, HTML"] - found["page, return 503 text"], 0
