@@ -121,21 +121,23 @@ class Nginx:
         if self.process:
             self.process.stop(20, signal.SIGTERM)
 
+    def ask(self, path="/"):
+        """Status, headers with names in any case, and body, whatever the status."""
+        try:
+            answer = urllib.request.urlopen(self.url + path, timeout=10)
+        except urllib.error.HTTPError as error:
+            answer = error
+        with answer:
+            return answer.status, answer.headers, answer.read()
+
     def get(self, path="/"):
         """Status and body."""
-        try:
-            with urllib.request.urlopen(self.url + path, timeout=10) as answer:
-                return answer.status, answer.read()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read()
+        status, _, body = self.ask(path)
+        return status, body
 
     def head(self, path="/"):
-        """Headers sent to a GET; their names in any case."""
-        try:
-            with urllib.request.urlopen(self.url + path, timeout=10) as answer:
-                return answer.headers
-        except urllib.error.HTTPError as error:
-            return error.headers
+        """Headers sent to a GET."""
+        return self.ask(path)[1]
 
 
 class Kept:
@@ -199,7 +201,7 @@ class Haproxy:
             threads=threads, prefix=self.prefix, port=self.port, front=front, back=back))
 
     url = Nginx.url
-    get = Nginx.get
+    ask, get = Nginx.ask, Nginx.get
     head = Nginx.head
     worker_pids = Nginx.worker_pids
 

@@ -1,5 +1,6 @@
 """What flows ask and say, in their own words."""
 
+import threading
 import time
 
 from stage import checks
@@ -7,6 +8,30 @@ from stage.place import StageError, wait_for
 from stage.visitors import Visitors
 
 LOAD = {"sockets": 5, "lists": 20, "page_loads": 5, "writes": 20, "token": "stand-in", "limit": 60}
+
+
+class Again:
+    """Does look() again and again, beside the test, while it is entered; `every` is the pause between, in seconds."""
+
+    def __init__(self, every=0.0):
+        self._every, self._over = every, threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def look(self):
+        raise NotImplementedError
+
+    def _run(self):
+        while not self._over.is_set():
+            self.look()
+            self._over.wait(self._every)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._over.set()
+        self._thread.join()
 
 
 def end_of(cluster):

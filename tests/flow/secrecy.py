@@ -4,7 +4,8 @@
 import base64
 import os
 import pathlib
-import threading
+
+from cues import Again
 
 # No environment of ours holds one; the application's does, by NocoBase's nature.
 OURS = ("fermata-agent", "fermata-coordin", "fermata-dbjob", "fermata", "pg_dump", "pg_restore")
@@ -84,24 +85,13 @@ def in_answers(cluster, secrets):
     return found
 
 
-class Looking:
-    """All processes, again and again while it is entered; `found` is what they showed."""
+class Looking(Again):
+    """At all processes; `found` is what they showed."""
 
     def __init__(self, cluster, secrets):
+        super().__init__(every=0.02)
         self.cluster, self.secrets, self.found, self.looks = cluster, secrets, set(), 0
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
 
-    def _look(self):
-        while not self._over.is_set():
-            self.found |= in_processes(self.cluster, self.secrets)
-            self.looks += 1
-            self._over.wait(0.02)
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._over.set()
-        self._thread.join()
+    def look(self):
+        self.found |= in_processes(self.cluster, self.secrets)
+        self.looks += 1

@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-import threading
 
 import pytest
 
@@ -11,7 +10,7 @@ from stage.engine import Engine, Images, Registry
 from stage.programs import AGENT
 from stage.place import make_folder, remove_folder, wait_for
 from conftest import QUICK_AGENT, QUICK_COORDINATOR, merged, running_engine
-from cues import assert_nobody_saw_more_than_the_page, end_of, everywhere, watched
+from cues import Again, assert_nobody_saw_more_than_the_page, end_of, everywhere, watched
 from hooks import ORDER, SAYS_VERSION, assert_each_told, put_hooks
 from secrecy import Looking, in_answers, in_base64, in_files
 
@@ -135,25 +134,15 @@ def test_upgrade_pulls_pins_and_keeps(make_docked):
     assert kept["Image"] == before["Image"] and not kept["State"]["Running"]
 
 
-class Watching:
-    """What `fermata status` says of the first node, asked again and again."""
+class Watching(Again):
+    """What `fermata status` says of the first node."""
 
     def __init__(self, cluster):
+        super().__init__()
         self.cluster, self.seen = cluster, set()
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
 
-    def _look(self):
-        while not self._over.is_set():
-            self.seen.add(str(self.cluster.cli.status()["status"]["nodes"][0].get("detail")))
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._over.set()
-        self._thread.join()
+    def look(self):
+        self.seen.add(str(self.cluster.cli.status()["status"]["nodes"][0].get("detail")))
 
 
 def test_failing_upgrade_is_rolled_back_to_the_same_container(running):

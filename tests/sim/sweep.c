@@ -264,8 +264,8 @@ run_workers(const struct settings *settings)
 {
 	struct sim_tally sum[VARIANTS], one[VARIANTS];
 	int pipes[WORKERS_MOST][2];
-	pid_t pids[WORKERS_MOST];
-	int failed = 0;
+	pid_t pids[WORKERS_MOST], ended;
+	int failed = 0, status = 0;
 
 	memset(sum, 0, sizeof(sum));
 	for (unsigned i = 0; i < settings->workers; i++) {
@@ -286,6 +286,13 @@ run_workers(const struct settings *settings)
 		}
 		close(pipes[i][1]);
 	}
+	/* What they tell fits into their pipes. The first to find something is enough. */
+	while ((ended = wait(&status)) > 0)
+		for (unsigned i = 0; i < settings->workers; i++)
+			if (pids[i] == ended)
+				pids[i] = 0;
+			else if (settings->first && status != 0 && pids[i] != 0)
+				kill(pids[i], SIGKILL);
 	for (unsigned i = 0; i < settings->workers; i++) {
 		size_t got = 0;
 
@@ -298,13 +305,10 @@ run_workers(const struct settings *settings)
 		if (got != sizeof(one)) {
 			printf("worker %u ended early\n", i);
 			failed = 1;
-			for (unsigned k = 0; settings->first && k < settings->workers; k++)
-				kill(pids[k], SIGKILL);
 			continue;
 		}
 		for (unsigned v = 0; v < VARIANTS; v++) add(&sum[v], &one[v]);
 	}
-	while (wait(NULL) > 0) continue;
 	return print_tally(sum) | failed;
 }
 

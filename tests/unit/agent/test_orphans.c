@@ -25,26 +25,6 @@
 
 static struct fm_err err;
 
-struct expected {
-	struct ag_instance *instance;
-	unsigned count;
-};
-
-static bool
-has_count(void *arg)
-{
-	struct expected *e = arg;
-	char strange[FM_TEXT_SIZE];
-
-	return ag_runtime_process.scan(e->instance, strange, sizeof(strange)) == e->count;
-}
-
-static struct ag_instance *
-open_instance(void)
-{
-	return ag_runtime_process.open(turning_base, &turning_settings, turning_count, NULL);
-}
-
 static bool
 has_file(void *arg)
 {
@@ -55,7 +35,7 @@ static char pid_file[] = PID_FILE;
 
 /* The daemon's number, once it is there. */
 static pid_t
-start(struct expected *e, const char *command)
+start(struct turning_processes *e, const char *command)
 {
 	(void)unlink(folder_path(pid_file));
 	FM_COPY(turning_settings.start_command, command);
@@ -65,84 +45,87 @@ start(struct expected *e, const char *command)
 }
 
 static void
-end(struct expected *e)
+end(struct turning_processes *e)
 {
 	ag_runtime_process.signal(e->instance, AG_KILL);
 	e->count = 0;
-	turning_until(has_count, e);
+	turning_until(turning_has_count, e);
 	ag_runtime_process.close(e->instance);
 }
 
 static void
 test_one_without_marks_is_found_and_ended(void **state)
 {
-	struct expected e = { open_instance(), 2 };
+	struct turning_processes e = { turning_open(), 2 };
 	pid_t daemon = start(&e, DAEMON("", "300"));
 
 	(void)state;
-	turning_until(has_count, &e);
+	turning_until(turning_has_count, &e);
 	assert_int_equal(getsid(daemon), daemon);
 	ag_runtime_process.signal(e.instance, AG_TERM);
 	e.count = 0;
-	turning_until(has_count, &e);
+	turning_until(turning_has_count, &e);
 	assert_int_equal(kill(daemon, 0), -1);
 	assert_int_equal(errno, ESRCH);
 	ag_runtime_process.close(e.instance);
+}
+
+/* It finds the application without the daemon, and ends it without the daemon. */
+static void
+next_life_leaves_alone(struct turning_processes *e, pid_t daemon)
+{
+	e->instance = turning_open();
+	e->count = 1;
+	assert_true(turning_has_count(e));
+	end(e);
+	assert_int_equal(kill(daemon, SIGKILL), 0);
 }
 
 /* A new life of the agent is nobody's parent; it has what the one before wrote down. */
 static void
 test_it_is_known_to_the_next_life(void **state)
 {
-	struct expected e = { open_instance(), 2 };
+	struct turning_processes e = { turning_open(), 2 };
 	pid_t daemon = start(&e, DAEMON("", "300"));
 
 	(void)state;
-	turning_until(has_count, &e);
+	turning_until(turning_has_count, &e);
 	ag_runtime_process.close(e.instance);
-	e.instance = open_instance();
-	assert_true(has_count(&e));
+	e.instance = turning_open();
+	assert_true(turning_has_count(&e));
 	ag_runtime_process.close(e.instance);
 	/* A child that nobody has written down was here before the agent: it is somebody else's. */
 	assert_int_equal(unlink(folder_path("state/application.known")), 0);
-	e.instance = open_instance();
-	e.count = 1;
-	assert_true(has_count(&e));
-	end(&e);
-	assert_int_equal(kill(daemon, SIGKILL), 0);
+	next_life_leaves_alone(&e, daemon);
 }
 
 /* The same number, born at another time, is somebody else. */
 static void
 test_a_number_alone_is_not_known(void **state)
 {
-	struct expected e = { open_instance(), 2 };
+	struct turning_processes e = { turning_open(), 2 };
 	pid_t daemon = start(&e, DAEMON("", "300"));
 	char boot[40], text[160], written[32];
 
 	(void)state;
-	turning_until(has_count, &e);
+	turning_until(turning_has_count, &e);
 	ag_runtime_process.close(e.instance);
 	assert_int_equal(sscanf(folder_read("state/application.known"), "%39s", boot), 1);
 	(void)snprintf(written, sizeof(written), "\n%d ", (int)daemon);
 	assert_non_null(strstr(folder_read("state/application.known"), written));
 	(void)snprintf(text, sizeof(text), "%s\n%d 1\n", boot, (int)daemon);
 	folder_write("state/application.known", text);
-	e.instance = open_instance();
-	e.count = 1;
-	assert_true(has_count(&e));
-	end(&e);
-	assert_int_equal(kill(daemon, SIGKILL), 0);
+	next_life_leaves_alone(&e, daemon);
 }
 
 /* It outlives the hook, or the fetch, on purpose, and is no process of the application. */
 static void
 leave_alone(const char *command)
 {
-	struct expected e = { open_instance(), 1 };
+	struct turning_processes e = { turning_open(), 1 };
 	pid_t daemon = start(&e, command);
 
-	turning_until(has_count, &e);
+	turning_until(turning_has_count, &e);
 	end(&e);
 	assert_int_equal(kill(daemon, 0), 0);
 	assert_int_equal(kill(daemon, SIGKILL), 0);
@@ -172,12 +155,12 @@ is_buried(void *arg)
 static void
 test_the_dead_are_buried_unseen(void **state)
 {
-	struct expected e = { open_instance(), 1 };
+	struct turning_processes e = { turning_open(), 1 };
 	pid_t daemon = start(&e, DAEMON("", "0.05"));
 
 	(void)state;
 	turning_until(is_buried, &daemon);
-	assert_true(has_count(&e));
+	assert_true(turning_has_count(&e));
 	end(&e);
 }
 
@@ -185,13 +168,13 @@ test_the_dead_are_buried_unseen(void **state)
 static void
 test_a_child_without_marks_is_found(void **state)
 {
-	struct expected e = { open_instance(), 3 };
+	struct turning_processes e = { turning_open(), 3 };
 
 	(void)state;
 	FM_COPY(turning_settings.start_command,
 		"sh -c 'env -i setsid sh -c \"sleep 300 & wait\" & exec sleep 300'");
 	assert_int_equal(ag_runtime_process.start(e.instance, "2.2.15", FM_START_PLAIN, &err), 0);
-	turning_until(has_count, &e);
+	turning_until(turning_has_count, &e);
 	end(&e);
 }
 
@@ -221,7 +204,7 @@ test_a_worker_is_not_ours(void **state)
 	const struct fm_child_plan plan = { .argv = argv,
 					    .input = (const uint8_t *)"x\n",
 					    .input_size = 2 };
-	struct expected e = { open_instance(), 0 };
+	struct turning_processes e = { turning_open(), 0 };
 	struct fm_child *child;
 
 	(void)state;
@@ -229,7 +212,7 @@ test_a_worker_is_not_ours(void **state)
 		worker_status = -1;
 		child = fm_child_start(turning_base, &plan, &calls, NULL, &err);
 		assert_non_null(child);
-		assert_true(has_count(&e));
+		assert_true(turning_has_count(&e));
 		turning_until(has_exited, NULL);
 		assert_true(WIFEXITED(worker_status));
 		assert_int_equal(WEXITSTATUS(worker_status), 7);

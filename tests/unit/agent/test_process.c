@@ -17,26 +17,6 @@
 
 static struct fm_err err;
 
-struct expected {
-	struct ag_instance *instance;
-	unsigned count;
-};
-
-static bool
-has_count(void *arg)
-{
-	struct expected *e = arg;
-	char strange[FM_TEXT_SIZE];
-
-	return ag_runtime_process.scan(e->instance, strange, sizeof(strange)) == e->count;
-}
-
-static struct ag_instance *
-open_instance(void)
-{
-	return ag_runtime_process.open(turning_base, &turning_settings, turning_count, NULL);
-}
-
 /* A leader, a child, and one that left the session: three, whoever their parents are. */
 static const char three[] = "sh -c 'env >env.out; echo \"$0\" \"$@\" >args.out; sleep 300 &"
 			    " setsid sleep 300 & exec sleep 300' name";
@@ -44,16 +24,16 @@ static const char three[] = "sh -c 'env >env.out; echo \"$0\" \"$@\" >args.out; 
 static void
 test_start_and_stop(void **state)
 {
-	struct expected e = { open_instance(), 0 };
+	struct turning_processes e = { turning_open(), 0 };
 	pid_t leader;
 
 	(void)state;
-	assert_true(has_count(&e));
+	assert_true(turning_has_count(&e));
 	FM_COPY(turning_settings.start_command, three);
 	FM_COPY(turning_settings.migrate_args, "--quickstart 'a b'");
 	assert_int_equal(ag_runtime_process.start(e.instance, "2.2.15", FM_START_MIGRATE, &err), 0);
 	e.count = 3;
-	turning_until(has_count, &e);
+	turning_until(turning_has_count, &e);
 	leader = (pid_t)strtol(folder_read("state/application.session"), NULL, 10);
 	assert_int_equal(getsid(leader), leader);
 	assert_string_equal(folder_read("app/releases/2.2.15/args.out"), "name --quickstart a b\n");
@@ -61,14 +41,14 @@ test_start_and_stop(void **state)
 	ag_runtime_process.signal(e.instance, AG_TERM);
 	turning_until(turning_was_called, NULL); /* told by the kernel, not by a poll */
 	e.count = 0;
-	turning_until(has_count, &e);
+	turning_until(turning_has_count, &e);
 	ag_runtime_process.close(e.instance);
 }
 
 static void
 test_environment(void **state)
 {
-	struct expected e = { open_instance(), 3 };
+	struct turning_processes e = { turning_open(), 3 };
 	const char *env;
 	char line[2048];
 
@@ -77,7 +57,7 @@ test_environment(void **state)
 	FM_COPY(turning_settings.start_command, three);
 	FM_COPY(turning_settings.migrate_args, "--quickstart");
 	assert_int_equal(ag_runtime_process.start(e.instance, "2.2.15", FM_START_PLAIN, &err), 0);
-	turning_until(has_count, &e);
+	turning_until(turning_has_count, &e);
 	env = folder_read("app/releases/2.2.15/env.out");
 	assert_non_null(strstr(env, "\nAPP_KEY=sec ret\n"));
 	assert_non_null(strstr(env, "FERMATA_NODE=app1\n"));
@@ -96,24 +76,24 @@ test_environment(void **state)
 	assert_string_equal(folder_read("app/releases/2.2.15/args.out"), "name\n");
 	ag_runtime_process.signal(e.instance, AG_KILL);
 	e.count = 0;
-	turning_until(has_count, &e);
+	turning_until(turning_has_count, &e);
 	ag_runtime_process.close(e.instance);
 }
 
 static void
 test_kill_of_the_deaf(void **state)
 {
-	struct expected e = { open_instance(), 2 };
+	struct turning_processes e = { turning_open(), 2 };
 
 	(void)state;
 	FM_COPY(turning_settings.start_command, "sh -c 'trap \"\" TERM; sleep 300 & wait; wait' x");
 	assert_int_equal(ag_runtime_process.start(e.instance, "2.2.15", FM_START_PLAIN, &err), 0);
-	turning_until(has_count, &e);
+	turning_until(turning_has_count, &e);
 	ag_runtime_process.signal(e.instance, AG_TERM);
-	assert_true(has_count(&e)); /* an ignored TERM is inherited */
+	assert_true(turning_has_count(&e)); /* an ignored TERM is inherited */
 	ag_runtime_process.signal(e.instance, AG_KILL);
 	e.count = 0;
-	turning_until(has_count, &e);
+	turning_until(turning_has_count, &e);
 	ag_runtime_process.close(e.instance);
 }
 
@@ -133,33 +113,33 @@ spoilt_session(const char *text)
 static void
 test_adoption(void **state)
 {
-	struct expected e = { open_instance(), 3 };
+	struct turning_processes e = { turning_open(), 3 };
 
 	(void)state;
 	FM_COPY(turning_settings.start_command, three);
 	assert_int_equal(ag_runtime_process.start(e.instance, "2.2.15", FM_START_PLAIN, &err), 0);
-	turning_until(has_count, &e);
+	turning_until(turning_has_count, &e);
 	ag_runtime_process.close(e.instance);
 	/* Another node of the same name, of another agent, which remembers that number: not its
 	 * affair. */
 	FM_COPY(turning_settings.state_dir, folder_path("other"));
 	folder_write("other/application.session",
 		     spoilt_session(folder_read("state/application.session")));
-	e.instance = open_instance();
+	e.instance = turning_open();
 	e.count = 0;
-	assert_true(has_count(&e));
+	assert_true(turning_has_count(&e));
 	ag_runtime_process.close(e.instance);
 	/* With nothing remembered but its own name. */
 	FM_COPY(turning_settings.state_dir, folder_path("state"));
 	assert_int_equal(unlink(folder_path("state/application.session")), 0);
-	e.instance = open_instance();
+	e.instance = turning_open();
 	e.count = 3;
-	assert_true(has_count(&e));
+	assert_true(turning_has_count(&e));
 	turning_calls = 0;
 	ag_runtime_process.signal(e.instance, AG_KILL);
 	turning_until(turning_was_called, NULL);
 	e.count = 0;
-	turning_until(has_count, &e);
+	turning_until(turning_has_count, &e);
 	ag_runtime_process.close(e.instance);
 }
 
@@ -167,25 +147,25 @@ test_adoption(void **state)
 static void
 test_adoption_by_session(void **state)
 {
-	struct expected e = { open_instance(), 2 };
+	struct turning_processes e = { turning_open(), 2 };
 
 	(void)state;
 	FM_COPY(turning_settings.start_command, "env -i /bin/sh -c 'sleep 300 & wait'");
 	assert_int_equal(ag_runtime_process.start(e.instance, "2.2.15", FM_START_PLAIN, &err), 0);
-	turning_until(has_count, &e);
+	turning_until(turning_has_count, &e);
 	ag_runtime_process.close(e.instance);
-	e.instance = open_instance();
-	assert_true(has_count(&e));
+	e.instance = turning_open();
+	assert_true(turning_has_count(&e));
 	ag_runtime_process.signal(e.instance, AG_KILL);
 	e.count = 0;
-	turning_until(has_count, &e);
+	turning_until(turning_has_count, &e);
 	ag_runtime_process.close(e.instance);
 }
 
 static void
 test_start_fails(void **state)
 {
-	struct ag_instance *in = open_instance();
+	struct ag_instance *in = turning_open();
 
 	(void)state;
 	FM_COPY(turning_settings.start_command, "true");

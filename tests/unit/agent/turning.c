@@ -95,3 +95,18 @@ turning_was_called(void *arg)
 	(void)arg;
 	return turning_calls > 0;
 }
+
+struct ag_instance *
+turning_open(void)
+{
+	return ag_runtime_process.open(turning_base, &turning_settings, turning_count, NULL);
+}
+
+bool
+turning_has_count(void *processes)
+{
+	const struct turning_processes *e = processes;
+	char strange[FM_TEXT_SIZE];
+
+	return ag_runtime_process.scan(e->instance, strange, sizeof(strange)) == e->count;
+}

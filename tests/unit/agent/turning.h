@@ -7,6 +7,7 @@
 #include "agent/settings.h"
 #include "folder.h"
 
+struct ag_instance;
 struct event_base;
 
 /* Made anew for each test. */
@@ -22,5 +23,15 @@ void turning_count(void *arg);
 bool turning_was_called(void *arg);
 /* The loop turns until the condition holds; fails after 10 s. */
 void turning_until(bool (*holds)(void *arg), void *arg);
+
+/* What the process runtime is expected to find. */
+struct turning_processes {
+	struct ag_instance *instance;
+	unsigned count;
+};
+
+/* An instance of that runtime, over the settings. */
+struct ag_instance *turning_open(void);
+bool turning_has_count(void *processes);
 
 #endif
