@@ -117,6 +117,7 @@ drained(const struct co_core *core, const struct co_state *state, bool *ret_hole
 {
 	uint64_t row = 0;
 
+	/* No gate knows a worker. */
 	if (state->run.drains && !core->config.workers[state->run.subject])
 		row = bit(state->run.subject);
 	return row | unfit(core, state, ret_hole);

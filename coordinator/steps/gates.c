@@ -96,8 +96,6 @@ co_ask_drain_one(struct co_turn *t, struct co_who who)
 {
 	(void)who;
 	set_mode(t, FM_GATE_OPEN, "");
-	/* No gate knows a worker. */
-	if (t->config->workers[t->state->run.subject]) return;
 	t->state->run.drains = true;
 }
 
