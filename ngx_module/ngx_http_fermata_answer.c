@@ -134,7 +134,8 @@ ngx_http_fermata_text_send(ngx_http_request_t *r, ngx_str_t *text,
     out.buf = b;
     out.next = NULL;
 
-    rc = ngx_http_output_filter(r, &out);
+    rc = copy ? ngx_http_fermata_block_output(r, &out)
+              : ngx_http_output_filter(r, &out);
 
     if (copy && rc != NGX_ERROR
         && (rc != NGX_OK || r->buffered || r->connection->buffered))

@@ -144,10 +144,10 @@ ngx_http_fermata_copy_release(void *data)
     }
 
     if (copy->packed.text.data) {
-        ngx_free(copy->packed.text.data);
+        ngx_http_fermata_block_free(copy->packed.text.data);
     }
 
-    ngx_free(copy->plain.text.data);
+    ngx_http_fermata_block_free(copy->plain.text.data);
     ngx_free(copy);
 }
 
@@ -242,7 +242,7 @@ ngx_http_fermata_pack(ngx_http_fermata_copy_t *copy, ngx_log_t *log)
         return;
     }
 
-    data = ngx_alloc(copy->plain.text.len, log);
+    data = ngx_http_fermata_block_alloc(copy->plain.text.len, log);
 
     if (data) {
         z.next_in = copy->plain.text.data;
@@ -257,7 +257,7 @@ ngx_http_fermata_pack(ngx_http_fermata_copy_t *copy, ngx_log_t *log)
             copy->packed.text.len = z.total_out;
 
         } else {
-            ngx_free(data);
+            ngx_http_fermata_block_free(data);
         }
     }
 

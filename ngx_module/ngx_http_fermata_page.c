@@ -302,8 +302,8 @@ ngx_http_fermata_wants_json(ngx_http_request_t *r)
 
 
 /*
- * The page in one language, as it is now.  Its text is for the caller to
- * ngx_free(); it is right until copy->expires, and as long as sh->text is
+ * The page in one language, as it is now.  Its text is a block that the
+ * caller frees; it is right until copy->expires, and as long as sh->text is
  * copy->version.
  */
 
@@ -326,7 +326,7 @@ ngx_http_fermata_render(ngx_http_fermata_page_t *page,
 
     len = ngx_http_fermata_expand(page, &t, NULL);
 
-    data = ngx_alloc(len, log);
+    data = ngx_http_fermata_block_alloc(len, log);
     if (data == NULL) {
         return NGX_ERROR;
     }

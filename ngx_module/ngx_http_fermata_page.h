@@ -12,7 +12,7 @@
 /*
  * The page: ngx_http_fermata_page.c, ngx_http_fermata_copy.c,
  * ngx_http_fermata_header.c, ngx_http_fermata_answer.c,
- * ngx_http_fermata_live.c.
+ * ngx_http_fermata_block.c, ngx_http_fermata_live.c.
  */
 
 /* seconds after which a browser without scripts loads it again */
@@ -74,6 +74,12 @@ NGX_HTTP_FERMATA_HOT ngx_http_fermata_copy_t *ngx_http_fermata_page_header(
 NGX_HTTP_FERMATA_HOT ngx_int_t ngx_http_fermata_page_send(
     ngx_http_request_t *r, ngx_uint_t kind);
 ngx_int_t ngx_http_fermata_page_filter_init(ngx_conf_t *cf);
+
+/* ngx_http_fermata_block.c */
+u_char *ngx_http_fermata_block_alloc(size_t size, ngx_log_t *log);
+void ngx_http_fermata_block_free(u_char *text);
+NGX_HTTP_FERMATA_HOT ngx_int_t ngx_http_fermata_block_output(
+    ngx_http_request_t *r, ngx_chain_t *out);
 
 /* ngx_http_fermata_live.c */
 ngx_int_t ngx_http_fermata_live_send(ngx_http_request_t *r);
