@@ -162,12 +162,12 @@ static void
 check_hooks(struct ag_settings *s, struct reading *r)
 {
 	char names[sizeof(s->hooks_go_on)];
-	struct ag_words words;
+	struct fm_words words;
 	struct fm_err why;
 	char *rest = NULL;
 
 	for (int i = AG_HOOK_NONE + 1; i < AG_HOOK_COUNT; i++)
-		if (s->hooks[i][0] && ag_words_split(&words, s->hooks[i], &why) < 0)
+		if (s->hooks[i][0] && fm_words_split(&words, s->hooks[i], &why) < 0)
 			fault(r, "hook %s: %s", ag_hook_name((enum ag_hook)i), why.text);
 	(void)FM_COPY(names, s->hooks_go_on);
 	for (char *at = strtok_r(names, " \t,", &rest); at; at = strtok_r(NULL, " \t,", &rest)) {

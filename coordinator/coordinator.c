@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mono.h"
 #include "base/text.h"
+#include "coordinator/notify.h"
 #include "coordinator/run/journal.h"
 #include "coordinator/store/state_codec.h"
 
@@ -123,6 +124,17 @@ open_core(struct co_daemon *daemon, struct fm_err *err)
 	return 0;
 }
 
+/* After the core, which may have begun this life with events of its own. */
+static void
+open_notify(struct co_daemon *daemon)
+{
+	const struct co_run *run = &co_core_state(daemon->core)->run;
+
+	if (fm_is_empty(daemon->settings.notify)) return;
+	daemon->notify = co_notify_open(daemon->base, &daemon->settings, daemon->journal,
+					run->number, run->events);
+}
+
 static int
 open_all(struct co_daemon *daemon, struct fm_err *err)
 {
@@ -133,6 +145,7 @@ open_all(struct co_daemon *daemon, struct fm_err *err)
 	daemon->pump = evtimer_new(daemon->base, on_pump, daemon);
 	CHECK(daemon->tick != NULL && daemon->pump != NULL);
 	if (open_core(daemon, err) != 0) return -1;
+	open_notify(daemon);
 	if (co_peers_open(daemon, err) != 0) return -1;
 	if (co_control_open(daemon, err) != 0) return -1;
 	arm(daemon->tick, 0);
@@ -145,6 +158,7 @@ close_all(struct co_daemon *daemon)
 	co_control_close(daemon);
 	co_peers_close(daemon);
 	co_job_stop(daemon);
+	co_notify_close(daemon->notify);
 	co_logs_forget(daemon);
 	/* Goodbyes and dropped children end with one more turn of the loop. */
 	if (daemon->base != NULL) event_base_loop(daemon->base, EVLOOP_NONBLOCK);

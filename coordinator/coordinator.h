@@ -4,6 +4,7 @@
  *   world.c        struct co_env on the real world
  *   jobs.c         database work in a child process
  *   peers.c        agents and gates
+ *   notify.c       a command that tells people who are not looking; news.c: what of, in what words
  *   control/       people */
 #ifndef CO_COORDINATOR_H
 #define CO_COORDINATOR_H
@@ -20,6 +21,7 @@ struct fm_child;
 struct fm_listener;
 struct fm_peer;
 struct fm_tls;
+struct co_notify;
 
 /* One operator's connection. */
 struct co_client {
@@ -58,6 +60,7 @@ struct co_daemon {
 	struct fm_child *job;
 	struct co_job_result job_result;
 	bool job_final;
+	struct co_notify *notify; /* NULL: nobody is told */
 	TAILQ_HEAD(, co_client) clients;
 };
 

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "coordinator/coordinator.h"
+#include "coordinator/notify.h"
 
 const char *argp_program_version = "fermata-coordinator " FM_VERSION;
 
@@ -17,12 +18,13 @@ const char *argp_program_version = "fermata-coordinator " FM_VERSION;
 
 struct arguments {
 	const char *config;
-	bool check, print_options, print_procedures;
+	bool check, try_notify, print_options, print_procedures;
 };
 
 static const struct argp_option options[] = {
 	{ "config", 'c', "FILE", 0, "settings (default " DEFAULT_CONFIG ")", 0 },
 	{ "check", 'k', NULL, 0, "read the settings, name every fault, and end", 0 },
+	{ "try-notify", 'N', NULL, 0, "run [notify] command once, say what came of it, and end", 0 },
 	{ "print-options", 'O', NULL, 0, "the table of settings for the manual", 1 },
 	{ "print-procedures", 'P', NULL, 0, "the tables of the procedures for the manual", 1 },
 	{ 0 },
@@ -39,6 +41,9 @@ parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'k':
 		a->check = true;
+		return 0;
+	case 'N':
+		a->try_notify = true;
 		return 0;
 	case 'O':
 		a->print_options = true;
@@ -94,6 +99,19 @@ check_procedures(struct fm_err *err)
 }
 
 static int
+try_notify(const struct co_daemon *daemon)
+{
+	struct fm_err err;
+
+	if (co_notify_try(&daemon->settings, stdout, &err) == 0) {
+		printf("told\n");
+		return 0;
+	}
+	fprintf(stderr, "not told: %s\n", err.text);
+	return 1;
+}
+
+static int
 run(struct co_daemon *daemon, const struct arguments *a)
 {
 	struct fm_err err;
@@ -112,6 +130,7 @@ run(struct co_daemon *daemon, const struct arguments *a)
 		printf("%s: good\n", a->config);
 		return 0;
 	}
+	if (a->try_notify) return try_notify(daemon);
 	fm_log_set_level((enum fm_log_level)fm_log_level_from(daemon->settings.log_level));
 	rc = co_daemon_run(daemon, &err);
 	if (rc != 0) fm_log(FM_LOG_ERROR, "cannot run", "error=\"%s\"", err.text);

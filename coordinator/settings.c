@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "base/words.h"
 
 #define FIELD(f) offsetof(struct co_settings, f), sizeof(((struct co_settings *)0)->f)
 
@@ -70,6 +71,8 @@ take_workers(const char *list, struct co_config *config, struct fm_err *err)
 int
 co_settings_config(const struct co_settings *settings, struct co_config *ret, struct fm_err *err)
 {
+	struct fm_words words;
+
 	memset(ret, 0, sizeof(*ret));
 	FM_COPY(ret->cluster, settings->cluster);
 	if (split(settings->nodes, ret->nodes, FM_NODES_MAX, &ret->node_count, err) != 0)
@@ -84,6 +87,9 @@ co_settings_config(const struct co_settings *settings, struct co_config *ret, st
 			       "[cluster] public_url: \"%s\" is not an address such as "
 			       "https://intranet.example",
 			       settings->public_url);
+	if (!fm_is_empty(settings->notify) &&
+	    fm_words_split(&words, settings->notify, err) != 0)
+		return fm_wrap(err, "[notify] command");
 	ret->open_first = fm_is_equal(settings->open_when, "first");
 	ret->rollback_auto = fm_is_equal(settings->rollback, "auto");
 	ret->keep_releases = (unsigned)settings->keep_releases;

@@ -20,6 +20,8 @@ struct co_settings {
 	char schema[FM_NAME_SIZE], table_prefix[40], bindir[208];
 	bool underscored;
 	char listen[FM_NAME_SIZE], socket[112], socket_group[40];
+	char notify[1008], notify_on[16];
+	long long notify_ms, again_ms;
 	char tls_ca[208], tls_certificate[208], tls_key[208];
 	char state_dir[208], points_dir[208], dbjob[208];
 	long long limits_ms[CO_LIMITS];

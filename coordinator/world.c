@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mono.h"
 #include "coordinator/coordinator.h"
+#include "coordinator/notify.h"
 #include "coordinator/store/state_codec.h"
 #include "loop/peer.h"
 #include "wire/convert.h"
@@ -75,10 +76,13 @@ job_stop(void *ctx)
 static void
 event(void *ctx, const struct co_event_row *row)
 {
+	struct co_daemon *daemon = ctx;
+
 	fm_log(FM_LOG_NOTICE, "run", "run=%llu event=%s step=\"%s\" text=\"%s\" took_ms=%lld",
 	       (unsigned long long)row->run, row->kind, row->step, row->text,
 	       (long long)row->took_ms);
 	co_control_event(ctx, row);
+	co_notify_event(daemon->notify, row->run, row->number);
 }
 
 static int64_t

@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "base/whole.h"
 
 #define RUN_FOLDER "/run/fermata-agent"
 #define UNIT_FOLDER "/etc/systemd/system"
@@ -32,22 +33,6 @@ make_folder(const char *path, struct fm_err *err)
 {
 	if (mkdir(path, 0755) < 0 && errno != EEXIST)
 		return fm_fail(err, FM_ERR_IO, errno, "make %s", path);
-	return 0;
-}
-
-/* Whole or not at all: a reader never sees half of it. */
-static int
-write_whole(const char *path, const char *text, struct fm_err *err)
-{
-	char fresh[2 * AG_PATH_SIZE + 8];
-	_cleanup_close_ int fd = -1;
-
-	(void)FM_FORMAT(fresh, "%s.new", path);
-	fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	if (fd < 0) return fm_fail(err, FM_ERR_IO, errno, "open %s", fresh);
-	if (write(fd, text, strlen(text)) != (ssize_t)strlen(text) || fsync(fd) < 0)
-		return fm_fail(err, FM_ERR_IO, errno, "write %s", fresh);
-	if (rename(fresh, path) < 0) return fm_fail(err, FM_ERR_IO, errno, "rename %s", fresh);
 	return 0;
 }
 
@@ -93,7 +78,7 @@ ag_hold_take(const struct ag_hold *hold, const struct ag_settings *s, bool *ret_
 	compose_drop_in(hold, s, text, TEXT_SIZE);
 	if (holds_text(hold->drop_in, text)) return 0;
 	(void)FM_FORMAT(folder, UNIT_FOLDER "/%s.d", s->unit);
-	if (make_folder(folder, err) < 0 || write_whole(hold->drop_in, text, err) < 0) return -1;
+	if (make_folder(folder, err) < 0 || fm_write_whole(hold->drop_in, 0644, text, err) < 0) return -1;
 	*ret_written = true;
 	return 0;
 }
@@ -149,9 +134,9 @@ ag_hold_permit(const struct ag_hold *hold, const struct ag_settings *s, const ch
 
 	compose_environment(s, release, mode, text, TEXT_SIZE);
 	if (make_folder(RUN_FOLDER, err) < 0 || make_folder(hold->folder, err) < 0 ||
-	    write_whole(hold->environment, text, err) < 0)
+	    fm_write_whole(hold->environment, 0644, text, err) < 0)
 		return -1;
-	return write_whole(hold->permit, "", err);
+	return fm_write_whole(hold->permit, 0644, "", err);
 }
 
 void

@@ -19,49 +19,11 @@
 
 #include "base/check.h"
 #include "base/cleanup.h"
+#include "base/environ.h"
 #include "base/text.h"
 
 #define LOG_MAX (1 << 20) /* bytes of output that are kept */
 #define TAIL_SIZE 400	  /* of the end of it, for the journal */
-#define ENV_MAX 16
-#define PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-/* ---- its words ---- */
-
-int
-ag_words_split(struct ag_words *words, const char *command, struct fm_err *err)
-{
-	char *to = words->text, quote = '\0';
-	bool in_word = false;
-
-	*words = (struct ag_words){ .count = 0 };
-	if (strlen(command) >= sizeof(words->text))
-		return fm_fail(err, FM_ERR_CONFIG, 0, "it is too long");
-	for (const char *at = command; *at; at++) {
-		bool is_space = !quote && strchr(" \t", *at);
-
-		if (is_space && in_word) *to++ = '\0';
-		if (is_space) in_word = false;
-		if (is_space) continue;
-		if (!in_word && words->count == AG_HOOK_WORDS)
-			return fm_fail(err, FM_ERR_CONFIG, 0, "it has more than %d words",
-				       AG_HOOK_WORDS);
-		if (!in_word) words->list[words->count++] = to;
-		in_word = true;
-		if (quote ? *at == quote : strchr("'\"", *at) != NULL)
-			quote = quote ? '\0' : *at;
-		else
-			*to++ = *at;
-	}
-	*to = '\0';
-	words->list[words->count] = NULL;
-	if (quote) return fm_fail(err, FM_ERR_CONFIG, 0, "a quote %c has no end", quote);
-	if (!words->list[0] || words->list[0][0] != '/')
-		return fm_fail(err, FM_ERR_CONFIG, 0,
-			       "its first word must be a program with its whole path, as in "
-			       "/usr/local/bin/announce or /bin/sh -c '...'");
-	return 0;
-}
 
 unsigned
 ag_hooks_set(const struct ag_settings *s)
@@ -128,9 +90,9 @@ check_access(const struct ag_settings *s, const char *path, struct fm_err *err)
 }
 
 static int
-words_of(const struct ag_settings *s, enum ag_hook hook, struct ag_words *words, struct fm_err *err)
+words_of(const struct ag_settings *s, enum ag_hook hook, struct fm_words *words, struct fm_err *err)
 {
-	if (ag_words_split(words, s->hooks[hook], err) < 0) return -1;
+	if (fm_words_split(words, s->hooks[hook], err) < 0) return -1;
 	CHECK(words->list[0]);
 	if (check_owner(s, words->list[0], err) < 0) return -1;
 	return check_access(s, words->list[0], err);
@@ -139,41 +101,12 @@ words_of(const struct ag_settings *s, enum ag_hook hook, struct ag_words *words,
 int
 ag_hook_check(const struct ag_settings *s, enum ag_hook hook, struct fm_err *err)
 {
-	struct ag_words words;
+	struct fm_words words;
 
 	return words_of(s, hook, &words, err);
 }
 
 /* ---- its environment: nothing of ours, and no secret ---- */
-
-struct environment {
-	char *list[ENV_MAX + 1];
-	unsigned count;
-};
-
-static void
-environment_done(struct environment *env)
-{
-	for (unsigned i = 0; i < env->count; i++) free(env->list[i]);
-}
-
-static void
-put(struct environment *env, const char *name, const char *value)
-{
-	char *row = NULL;
-
-	if (env->count == ENV_MAX || asprintf(&row, "%s=%s", name, value) < 0) return;
-	env->list[env->count++] = row;
-	env->list[env->count] = NULL;
-}
-
-static void
-put_ours(struct environment *env, const char *name, const char *fallback)
-{
-	const char *value = getenv(name);
-
-	if (value || fallback) put(env, name, value ? value : fallback);
-}
 
 /* "before_stop" is about the step "stop". */
 static const char *
@@ -185,25 +118,23 @@ step_of(enum ag_hook hook)
 }
 
 static void
-fill(struct environment *env, const struct ag_settings *s, enum ag_hook hook, const char *release,
+fill(struct fm_environ *env, const struct ag_settings *s, enum ag_hook hook, const char *release,
      const char *run)
 {
-	put_ours(env, "PATH", PATH_DEFAULT);
-	put_ours(env, "LANG", "C.UTF-8");
-	put_ours(env, "TZ", NULL);
+	fm_environ_put_common(env);
 	if (s->hook_user.uid) {
-		put(env, "HOME", s->hook_user.home);
-		put(env, "USER", s->hook_user.name);
+		fm_environ_put(env, "HOME", s->hook_user.home);
+		fm_environ_put(env, "USER", s->hook_user.name);
 	} else {
-		put_ours(env, "HOME", "/");
-		put_ours(env, "USER", NULL);
+		fm_environ_put_ours(env, "HOME", "/");
+		fm_environ_put_ours(env, "USER", NULL);
 	}
-	put(env, "FERMATA_NODE", s->node);
-	put(env, "FERMATA_HOOK", ag_hook_name(hook));
-	put(env, "FERMATA_STEP", step_of(hook));
-	put(env, "FERMATA_VERSION", release);
-	put(env, "FERMATA_RUN", run);
-	put(env, "FERMATA_URL", s->url);
+	fm_environ_put(env, "FERMATA_NODE", s->node);
+	fm_environ_put(env, "FERMATA_HOOK", ag_hook_name(hook));
+	fm_environ_put(env, "FERMATA_STEP", step_of(hook));
+	fm_environ_put(env, "FERMATA_VERSION", release);
+	fm_environ_put(env, "FERMATA_RUN", run);
+	fm_environ_put(env, "FERMATA_URL", s->url);
 }
 
 /* ---- running it ---- */
@@ -280,7 +211,7 @@ follow(struct running *r, int out, int ends)
 }
 
 _Noreturn static void
-run_child(const struct ag_settings *s, const struct ag_words *words, struct environment *env,
+run_child(const struct ag_settings *s, const struct fm_words *words, struct fm_environ *env,
 	  int out)
 {
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -312,11 +243,11 @@ int
 ag_hook_run(const struct ag_settings *s, enum ag_hook hook, const char *release, const char *run,
 	    struct ag_done *ret, struct fm_err *err)
 {
-	_cleanup_(environment_done) struct environment env = { .count = 0 };
+	_cleanup_(fm_environ_done) struct fm_environ env = { .count = 0 };
 	_cleanup_close_ int out = -1, in = -1, ends = -1;
 	struct running r = { .logged = 0 };
 	char log[AG_PATH_SIZE + 64];
-	struct ag_words words;
+	struct fm_words words;
 	int pipes[2], fd, status = 0;
 	pid_t pid;
 

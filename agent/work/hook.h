@@ -5,19 +5,7 @@
 #include "agent/core/hooks.h"
 #include "agent/settings.h"
 #include "agent/work/work.h"
-
-#define AG_HOOK_WORDS 64 /* of one command */
-
-/* A command as words. White space parts them; '...' and "..." hold together what is between them. No shell
- * reads it: nothing in it stands for anything else. */
-struct ag_words {
-	char text[AG_PATH_SIZE];
-	char *list[AG_HOOK_WORDS + 1]; /* into text; ends with NULL */
-	unsigned count;
-};
-
-/* -1: a quote without its end, too many words, or the first is no absolute path. */
-int ag_words_split(struct ag_words *words, const char *command, struct fm_err *err);
+#include "base/words.h"
 
 /* Can the hook's user run it? May block. -1: why not. */
 int ag_hook_check(const struct ag_settings *settings, enum ag_hook hook, struct fm_err *err);

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "coordinator/control/control.h"
 #include "coordinator/fleet/drift.h"
+#include "coordinator/notify.h"
 #include "loop/peer.h"
 #include "loop/tls.h"
 
@@ -247,12 +248,24 @@ look_at_way_back(struct co_daemon *daemon, struct findings *f)
 	     back->version, back->restore_point, ago);
 }
 
+static void
+look_at_notify(struct co_daemon *daemon, struct findings *f)
+{
+	const char *why = co_notify_failure(daemon->notify);
+
+	if (!fm_is_empty(why))
+		find(f, "warning", "notify", "fermata-coordinator --try-notify",
+		     "people were not told: %s", why);
+	else if (daemon->notify)
+		find(f, "ok", "notify", "", "people are told by [notify] command");
+}
+
 bool
 co_view_doctor(struct co_daemon *daemon, struct co_client *client)
 {
 	static void (*const looks[])(struct co_daemon *, struct findings *) = {
 		look_at_nodes,	      look_at_drift, look_at_gates,    look_at_peers,
-		look_at_certificates, look_at_run,   look_at_way_back,
+		look_at_certificates, look_at_run,   look_at_way_back, look_at_notify,
 	};
 	_cleanup_free_ struct findings *f = fm_new(struct findings, 1);
 	Fermata__Findings msg = FERMATA__FINDINGS__INIT;

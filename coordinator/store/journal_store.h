@@ -11,7 +11,7 @@ enum co_statement { CO_SQL_STATE, CO_SQL_RUN, CO_SQL_EVENT, CO_SQL_POINT, CO_SQL
 
 struct co_journal {
 	sqlite3 *db;
-	int lock; /* flock'd for our life; the file names our pid */
+	int lock; /* held for our life; the file names our pid */
 	sqlite3_stmt *writes[CO_SQL_COUNT];
 	char path[4000];
 };

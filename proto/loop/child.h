@@ -27,6 +27,7 @@ struct fm_child_plan {
 	const char *const *env;	 /* NULL: ours */
 	const char *cwd;	 /* NULL: ours */
 	bool frames;		 /* output is frames, not lines */
+	bool errors_too;	 /* its standard error is output, too; else it is ours */
 	bool dies_with_us;	 /* PR_SET_PDEATHSIG SIGKILL */
 	bool own_group;		 /* a process group of its own; fm_child_kill() reaches all of it */
 	const uint8_t *input;	 /* written to standard input, then closed; copied; may be NULL */

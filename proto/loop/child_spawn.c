@@ -83,7 +83,7 @@ run(const struct fm_child_plan *plan, const struct pipes *p, pid_t parent)
 	/* A child has its three descriptors and nothing of ours, or of who started us. */
 	(void)close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
 	if (dup2(p->in[0], STDIN_FILENO) >= 0 && dup2(p->out[1], STDOUT_FILENO) >= 0 &&
-	    become(plan, parent)) {
+	    (!plan->errors_too || dup2(p->out[1], STDERR_FILENO) >= 0) && become(plan, parent)) {
 		char *const *argv = (char *const *)(uintptr_t)plan->argv;
 
 		if (plan->env) environ = (char **)(uintptr_t)plan->env;

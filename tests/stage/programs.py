@@ -74,13 +74,16 @@ class Coordinator(Daemon):
             "limits": {}, "tls": {},
         }
         for section, values in options.items():
-            sections[section].update(values)
+            sections.setdefault(section, {}).update(values)
         self._sections = sections
         self.configure()
 
     def configure(self, **cluster):
         """Writes the file; cluster: keys of [cluster] to change."""
-        self._sections["cluster"].update(cluster)
+        self.configure_section("cluster", **cluster)
+
+    def configure_section(self, section, **values):
+        self._sections.setdefault(section, {}).update(values)
         write_ini(self.ini, self._sections)
 
     @property

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/work/hook.h"
 #include "agent/world/dotenv.h"
 #include "agent/world/json.h"
 #include "agent/world/look.h"
@@ -42,41 +41,6 @@ test_dotenv(void **state)
 		assert_string_equal(ag_dotenv_get(&env, rows[i].key), rows[i].value);
 		ag_dotenv_done(&env);
 	}
-}
-
-/* No shell reads a hook's command; a quote only holds words together. */
-static void
-test_words(void **state)
-{
-	static const struct {
-		const char *text;
-		unsigned count;
-		const char *last;
-	} rows[] = {
-		{ "/bin/true", 1, "/bin/true" },
-		{ "  /bin/echo\ta  $HOME;* ", 3, "$HOME;*" },
-		{ "/bin/sh -c 'echo \"two words\" | cat'", 3, "echo \"two words\" | cat" },
-		{ "/bin/echo a\"b c\"'d e'f", 2, "ab cd ef" },
-		{ "/bin/echo ''", 2, "" },
-	};
-	static const char *const wrong[] = { "", "  ", "true", "/bin/sh -c 'x", "\"/bin/sh" };
-	char many[400] = "/bin/true";
-	struct ag_words words;
-	struct fm_err err;
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-		assert_int_equal(ag_words_split(&words, rows[i].text, &err), 0);
-		assert_int_equal(words.count, rows[i].count);
-		assert_string_equal(words.list[words.count - 1], rows[i].last);
-		assert_null(words.list[words.count]);
-	}
-	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
-		assert_int_equal(ag_words_split(&words, wrong[i], &err), -1);
-	for (int i = 1; i < AG_HOOK_WORDS; i++) assert_true(FM_APPEND(many, " x"));
-	assert_int_equal(ag_words_split(&words, many, &err), 0);
-	assert_true(FM_APPEND(many, " y"));
-	assert_int_equal(ag_words_split(&words, many, &err), -1);
 }
 
 static void
@@ -276,7 +240,6 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_dotenv),
 		cmocka_unit_test(test_dotenv_faults),
-		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_json),
 		cmocka_unit_test(test_json_hostile),
 		cmocka_unit_test(test_json_cuts_whole_characters),
