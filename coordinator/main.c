@@ -24,7 +24,8 @@ struct arguments {
 static const struct argp_option options[] = {
 	{ "config", 'c', "FILE", 0, "settings (default " DEFAULT_CONFIG ")", 0 },
 	{ "check", 'k', NULL, 0, "read the settings, name every fault, and end", 0 },
-	{ "try-notify", 'N', NULL, 0, "run [notify] command once, say what came of it, and end", 0 },
+	{ "try-notify", 'N', NULL, 0, "run [notify] command once, say what came of it, and end",
+	  0 },
 	{ "print-options", 'O', NULL, 0, "the table of settings for the manual", 1 },
 	{ "print-procedures", 'P', NULL, 0, "the tables of the procedures for the manual", 1 },
 	{ 0 },

@@ -27,8 +27,8 @@ kind_of(const char *name)
 }
 
 static void
-say_subject(const struct kind *kind, const struct co_event_row *event,
-	    const struct co_run_row *run, const char *cluster, struct co_news *ret)
+say_subject(const struct kind *kind, const struct co_event_row *event, const struct co_run_row *run,
+	    const char *cluster, struct co_news *ret)
 {
 	const char *command = fm_is_empty(run->args) ? run->procedure : run->args;
 
@@ -55,7 +55,8 @@ co_news_of(const struct co_event_row *event, const struct co_run_row *run, const
 	bool over = run->ended_ms != 0;
 
 	if (kind == NULL) return false;
-	if (fm_is_equal(kind->name, "note") && (!over || event->at_ms < run->ended_ms)) return false;
+	if (fm_is_equal(kind->name, "note") && (!over || event->at_ms < run->ended_ms))
+		return false;
 	*ret = (struct co_news){ .attention = kind->attention };
 	if (fm_is_equal(kind->name, "end") && fm_is_equal(event->text, co_end_name(CO_END_DONE)))
 		ret->attention = false;

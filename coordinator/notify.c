@@ -28,13 +28,13 @@ struct co_notify {
 	struct event_base *base;
 	const struct co_settings *settings;
 	struct co_journal *journal;
-	char path[PATH_MAX];	    /* of the file that keeps the place */
-	uint64_t run, number;	    /* the place: told up to here */
+	char path[PATH_MAX];		/* of the file that keeps the place */
+	uint64_t run, number;		/* the place: told up to here */
 	uint64_t last_run, last_number; /* the newest event there is */
-	struct co_event_row event;  /* the next one to tell, */
-	struct co_run_row row;	    /* its run, */
-	struct co_news news;	    /* and the words for it */
-	struct event *turn;	    /* look for the next, or try again */
+	struct co_event_row event;	/* the next one to tell, */
+	struct co_run_row row;		/* its run, */
+	struct co_news news;		/* and the words for it */
+	struct event *turn;		/* look for the next, or try again */
 	struct event *limit;
 	struct fm_child *child;
 	unsigned attempts;
@@ -123,7 +123,8 @@ failed(struct co_notify *n, const char *why)
 
 	FM_COPY(n->failure, why);
 	if (!n->journal) return; /* of a trial its caller tells */
-	fm_log(FM_LOG_WARNING, again ? "people were not told; they will be" : "people were not told",
+	fm_log(FM_LOG_WARNING,
+	       again ? "people were not told; they will be" : "people were not told",
 	       "subject=\"%s\" error=\"%s\"", n->news.subject, why);
 	if (again)
 		arm(n->turn, n->settings->again_ms * (n->attempts == 1 ? 1 : 10));
@@ -262,8 +263,8 @@ on_turn(evutil_socket_t fd, short what, void *arg)
 
 /* ---- from outside ---- */
 
-static struct co_notify *
-new(struct event_base *base, const struct co_settings *settings, struct co_journal *journal)
+static struct co_notify *new (struct event_base *base, const struct co_settings *settings,
+			      struct co_journal *journal)
 {
 	struct co_notify *n = fm_new(struct co_notify, 1);
 
@@ -280,7 +281,7 @@ struct co_notify *
 co_notify_open(struct event_base *base, const struct co_settings *settings,
 	       struct co_journal *journal, uint64_t run, uint64_t number)
 {
-	struct co_notify *n = new(base, settings, journal);
+	struct co_notify *n = new (base, settings, journal);
 
 	FM_FORMAT(n->path, "%s/notified", settings->state_dir);
 	n->last_run = run;
@@ -330,7 +331,7 @@ co_notify_try(const struct co_settings *settings, FILE *out, struct fm_err *err)
 		return fm_fail(err, FM_ERR_CONFIG, 0, "[notify] command is not set");
 	base = event_base_new();
 	CHECK(base);
-	n = new(base, settings, NULL);
+	n = new (base, settings, NULL);
 	n->out = out;
 	FM_COPY(n->event.kind, "trial");
 	FM_COPY(n->event.text, "this is a trial");

@@ -87,8 +87,7 @@ co_settings_config(const struct co_settings *settings, struct co_config *ret, st
 			       "[cluster] public_url: \"%s\" is not an address such as "
 			       "https://intranet.example",
 			       settings->public_url);
-	if (!fm_is_empty(settings->notify) &&
-	    fm_words_split(&words, settings->notify, err) != 0)
+	if (!fm_is_empty(settings->notify) && fm_words_split(&words, settings->notify, err) != 0)
 		return fm_wrap(err, "[notify] command");
 	ret->open_first = fm_is_equal(settings->open_when, "first");
 	ret->rollback_auto = fm_is_equal(settings->rollback, "auto");

@@ -78,7 +78,8 @@ ag_hold_take(const struct ag_hold *hold, const struct ag_settings *s, bool *ret_
 	compose_drop_in(hold, s, text, TEXT_SIZE);
 	if (holds_text(hold->drop_in, text)) return 0;
 	(void)FM_FORMAT(folder, UNIT_FOLDER "/%s.d", s->unit);
-	if (make_folder(folder, err) < 0 || fm_write_whole(hold->drop_in, 0644, text, err) < 0) return -1;
+	if (make_folder(folder, err) < 0 || fm_write_whole(hold->drop_in, 0644, text, err) < 0)
+		return -1;
 	*ret_written = true;
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* What people who are not looking hear of, and in what words. */
-#include "coordinator/news.h"
-#include "base/text.h"
 #include <string.h>
+#include "base/text.h"
+#include "coordinator/news.h"
 
 #include "test.h"
 
@@ -54,10 +54,14 @@ test_subjects(void **state)
 		bool attention;
 	} rows[] = {
 		{ "begin", "", "upgrade --to 2.2.16", "shop: upgrade --to 2.2.16 begins", false },
-		{ "held", "approve", "wait", "shop: upgrade --to 2.2.16 waits for a person at \"approve\"", true },
-		{ "turn", "start first", "why", "shop: upgrade --to 2.2.16 has failed and is taken back from \"start first\"", true },
+		{ "held", "approve", "wait",
+		  "shop: upgrade --to 2.2.16 waits for a person at \"approve\"", true },
+		{ "turn", "start first", "why",
+		  "shop: upgrade --to 2.2.16 has failed and is taken back from \"start first\"",
+		  true },
 		{ "end", "open", "done", "shop: upgrade --to 2.2.16 has ended: done", false },
-		{ "end", "open", "rolled-back", "shop: upgrade --to 2.2.16 has ended: rolled-back", true },
+		{ "end", "open", "rolled-back", "shop: upgrade --to 2.2.16 has ended: rolled-back",
+		  true },
 	};
 
 	(void)state;
