@@ -263,8 +263,8 @@ on_turn(evutil_socket_t fd, short what, void *arg)
 
 /* ---- from outside ---- */
 
-static struct co_notify *new (struct event_base *base, const struct co_settings *settings,
-			      struct co_journal *journal)
+static struct co_notify *
+make(struct event_base *base, const struct co_settings *settings, struct co_journal *journal)
 {
 	struct co_notify *n = fm_new(struct co_notify, 1);
 
@@ -281,7 +281,7 @@ struct co_notify *
 co_notify_open(struct event_base *base, const struct co_settings *settings,
 	       struct co_journal *journal, uint64_t run, uint64_t number)
 {
-	struct co_notify *n = new (base, settings, journal);
+	struct co_notify *n = make(base, settings, journal);
 
 	FM_FORMAT(n->path, "%s/notified", settings->state_dir);
 	n->last_run = run;
@@ -331,7 +331,7 @@ co_notify_try(const struct co_settings *settings, FILE *out, struct fm_err *err)
 		return fm_fail(err, FM_ERR_CONFIG, 0, "[notify] command is not set");
 	base = event_base_new();
 	CHECK(base);
-	n = new (base, settings, NULL);
+	n = make(base, settings, NULL);
 	n->out = out;
 	FM_COPY(n->event.kind, "trial");
 	FM_COPY(n->event.text, "this is a trial");
