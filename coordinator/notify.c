@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/clean.h"
 #include "base/cleanup.h"
 #include "base/environ.h"
 #include "base/log.h"
@@ -212,6 +213,18 @@ tell(struct co_notify *n)
 
 /* ---- which one ---- */
 
+/* Agents and the application have a say in these. */
+static void
+clean(struct co_notify *n)
+{
+	fm_clean(n->event.text);
+	fm_clean(n->event.step);
+	fm_clean(n->row.args);
+	fm_clean(n->row.who);
+	fm_clean(n->row.text);
+	fm_clean(n->row.next);
+}
+
 /* The event behind the place. false: there is none, or it cannot be read now. */
 static bool
 next(struct co_notify *n)
@@ -229,6 +242,7 @@ next(struct co_notify *n)
 		}
 		if (count) {
 			n->event = rows[0];
+			clean(n);
 			return true;
 		}
 		if (n->run == n->last_run) return false;

@@ -7,14 +7,10 @@
 
 #include "schema/control.pb-c.h"
 
-/* A copy in fresh memory in which every text is one line without control characters and valid
- * UTF-8: what an application says of itself cannot drive the terminal. Never NULL. */
+/* A copy in fresh memory in which every text is clean (base/clean.h). Never NULL. */
 Fermata__ControlEvent *co_event_copy(const Fermata__ControlEvent *event);
 void co_event_free(Fermata__ControlEvent *event);
 void co_event_freep(Fermata__ControlEvent **event);
-
-/* The same cleaning, in place. */
-void co_text_clean(char *text);
 
 /* The message as a JSON object, every field present, enums as numbers. */
 void co_json_message(FILE *out, const ProtobufCMessage *message);

@@ -184,6 +184,17 @@ test_words_and_environment(void **state)
 		      "none\n");
 }
 
+/* A line of an application's becomes no line of a mail's head. */
+static void
+test_foreign_text(void **state)
+{
+	(void)state;
+	command("echo \"$FERMATA_TEXT\" > told; wc -l >> told");
+	begin_life();
+	happen("held", "one\r\nBcc: two\033[31m\xff");
+	await("told", "one  Bcc: two?[31m?\n6\n");
+}
+
 static void
 test_attention_only(void **state)
 {
@@ -328,6 +339,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_each_once_and_in_order),
 		TEST(test_words_and_environment),
+		TEST(test_foreign_text),
 		TEST(test_attention_only),
 		TEST(test_what_fails_is_tried_again),
 		TEST(test_after_three_times_the_next),

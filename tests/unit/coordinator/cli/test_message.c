@@ -13,36 +13,6 @@
 #include "made_up.h"
 
 static void
-assert_cleaned(const char *text, const char *clean)
-{
-	char copy[100];
-
-	assert_true(strlen(text) < sizeof(copy));
-	FM_COPY(copy, text);
-	co_text_clean(copy);
-	assert_string_equal(copy, clean);
-}
-
-static void
-test_control_characters_never_reach_the_terminal(void **state)
-{
-	(void)state;
-	assert_cleaned("plain text", "plain text");
-	assert_cleaned("two\nlines\tand\r", "two lines and ");
-	assert_cleaned("\033[2Jgone", "?[2Jgone");
-	assert_cleaned("\xc2\x9b"
-		       "2J",
-		       "??2J"); /* U+009B, one-character CSI */
-	assert_cleaned("\x7f\x01", "??");
-	assert_cleaned("Gr\xc3\xbc\xc3\x9f"
-		       "e \xe2\x82\xac \xf0\x9f\x8e\xb5",
-		       "Gr\xc3\xbc\xc3\x9f"
-		       "e \xe2\x82\xac \xf0\x9f\x8e\xb5");
-	assert_cleaned("cut \xe2\x82", "cut ??");
-	assert_cleaned("\xc0\xaf\xff\xed\xa0\x80\xf4\x90\x80\x80", "??????????");
-}
-
-static void
 test_a_copy_is_clean_to_its_leaves(void **state)
 {
 	Fermata__ControlEvent event = FERMATA__CONTROL_EVENT__INIT;
@@ -137,7 +107,6 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_control_characters_never_reach_the_terminal),
 		cmocka_unit_test(test_a_copy_is_clean_to_its_leaves),
 		cmocka_unit_test(test_json_says_every_field),
 		cmocka_unit_test(test_a_text_is_cut_by_columns),
