@@ -195,13 +195,17 @@ ngx_http_fermata_number_variable(ngx_http_request_t *r,
 }
 
 
-/* A text of the last ask; not found when it is empty. */
+/*
+ * A text of the last ask; not found when it is empty.  It may well be used in
+ * a header or a log: it is one line.
+ */
 
 static ngx_int_t
 ngx_http_fermata_text_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
     ngx_str_t                      text;
+    ngx_uint_t                     i;
     struct fm_gate_ask             ask;
     ngx_http_fermata_main_conf_t  *mcf;
 
@@ -223,6 +227,12 @@ ngx_http_fermata_text_variable(ngx_http_request_t *r,
     v->data = ngx_pstrdup(r->pool, &text);
     if (v->data == NULL) {
         return NGX_ERROR;
+    }
+
+    for (i = 0; i < text.len; i++) {
+        if (v->data[i] < 0x20 || v->data[i] == 0x7f) {
+            v->data[i] = ' ';
+        }
     }
 
     v->len = text.len;

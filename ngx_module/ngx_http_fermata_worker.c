@@ -25,6 +25,8 @@ static ngx_msec_t ngx_http_fermata_sweep(ngx_http_fermata_main_conf_t *mcf);
 static void ngx_http_fermata_close(ngx_http_fermata_ctx_t *ctx);
 static void ngx_http_fermata_cut(ngx_http_fermata_ctx_t *ctx);
 static void ngx_http_fermata_cut_handler(ngx_event_t *ev);
+static void ngx_http_fermata_cut_subrequests(ngx_http_request_t *r);
+static void ngx_http_fermata_let_go(ngx_http_request_t *r);
 
 
 ngx_uint_t  ngx_http_fermata_replacing;
@@ -351,8 +353,8 @@ ngx_http_fermata_cut(ngx_http_fermata_ctx_t *ctx)
 
     /* the page is no answer once another one has begun */
 
-    if (ctx->cut == NULL || r != r->main || r->header_sent || r->aio
-        || r->blocked || r->connection->error)
+    if (ctx->cut == NULL || r->main->header_sent || r->aio || r->blocked
+        || r->connection->error)
     {
         ngx_http_fermata_close(ctx);
         return;
@@ -366,33 +368,99 @@ ngx_http_fermata_cut(ngx_http_fermata_ctx_t *ctx)
 }
 
 
-/* Lets go of the upstream, and answers with the page in its place. */
+/*
+ * Lets go of the upstream, and answers with the page in its place.  What a
+ * subrequest has to do goes on: it is ended with its main request.
+ */
 
 static void
 ngx_http_fermata_cut_handler(ngx_event_t *ev)
 {
+    ngx_int_t                rc;
     ngx_connection_t        *c;
     ngx_http_request_t      *r;
-    ngx_http_upstream_t     *u;
     ngx_http_fermata_ctx_t  *ctx;
 
     ctx = ev->data;
     r = ctx->request;
     c = r->connection;
-    u = r->upstream;
+
+    if (!ctx->counted) {
+        return;
+    }
 
     ngx_http_set_log_request(c->log, r);
 
-    if (r->header_sent || c->error) {
+    if (r != r->main || r->header_sent || c->error) {
         ngx_http_fermata_close(ctx);
         return;
     }
 
-    ctx->blocked = 1;
-
     /* a body that is still on its way would be taken for a request */
 
     r->keepalive = 0;
+
+    /* whoever delays it, as limit_req does, loses the timer */
+
+    c->write->delayed = 0;
+
+    ngx_http_fermata_cut_subrequests(r);
+    ngx_http_fermata_let_go(r);
+    ngx_http_fermata_settle(ctx);
+
+    /* either let through or refused, not both */
+
+    ctx->mcf->slot->passed--;
+
+    rc = ngx_http_fermata_page_send(r, ngx_http_fermata_wants_json(r)
+                                       ? NGX_HTTP_FERMATA_JSON
+                                       : NGX_HTTP_FERMATA_HTML);
+
+    if (rc != NGX_DONE) {
+        ngx_http_finalize_request(r, rc);
+    }
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+/* Those that hold up the answer, as that of auth_request does. */
+
+static void
+ngx_http_fermata_cut_subrequests(ngx_http_request_t *r)
+{
+    ngx_connection_t        *c;
+    ngx_http_request_t      *sr;
+    ngx_http_fermata_ctx_t  *ctx;
+
+    c = r->connection;
+
+    while (c->data != r) {
+        sr = c->data;
+
+        ngx_http_fermata_let_go(sr);
+
+        ctx = ngx_http_get_module_ctx(sr, ngx_http_fermata_module);
+
+        if (ctx) {
+            ngx_http_fermata_settle(ctx);
+        }
+
+        ngx_http_finalize_request(sr, NGX_OK);
+
+        if (c->data == sr) {
+            return;
+        }
+    }
+}
+
+
+static void
+ngx_http_fermata_let_go(ngx_http_request_t *r)
+{
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
 
     if (u && u->cleanup && *u->cleanup) {
 
@@ -401,10 +469,4 @@ ngx_http_fermata_cut_handler(ngx_event_t *ev)
         r->main->count++;
         (*u->cleanup)(r);
     }
-
-    ngx_http_fermata_settle(ctx);
-
-    ngx_http_finalize_request(r, NGX_HTTP_SERVICE_UNAVAILABLE);
-
-    ngx_http_run_posted_requests(c);
 }
