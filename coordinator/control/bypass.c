@@ -53,6 +53,19 @@ note(struct co_request *r, long long ttl_ms)
 	return co_note(r->daemon->core, text, fm_mono_now());
 }
 
+/* A gate knows its links at the root of a host: a path of the site comes after, as where the link leads. */
+static void
+put_link(char *url, size_t size, const char *site, const char *token)
+{
+	const char *host = strstr(site, "//");
+	size_t root = host == NULL ? 0 : strcspn(host + 2, "/") + (size_t)(host + 2 - site);
+	size_t path = strlen(site + root);
+
+	while (path > 0 && site[root + path - 1] == '/') path--;
+	fm_format(url, size, "%.*s" FM_BYPASS_PATH "%s", (int)root, site, token);
+	if (path > 0) fm_append(url, size, "%.*s/", (int)path, site + root);
+}
+
 static void
 answer(struct co_request *r, const char *token, int64_t expires)
 {
@@ -61,12 +74,9 @@ answer(struct co_request *r, const char *token, int64_t expires)
 	const char *site = co_parsed_value(r->parsed, "url");
 	Fermata__BypassLink msg = FERMATA__BYPASS_LINK__INIT;
 	char url[FM_TEXT_SIZE + FM_BYPASS_TOKEN_SIZE + sizeof(FM_BYPASS_PATH)];
-	size_t n = 0;
 
 	if (site == NULL) site = r->daemon->settings.public_url;
-	FM_COPY(url, site);
-	for (n = strlen(url); n > 0 && url[n - 1] == '/'; n--) url[n - 1] = '\0';
-	FM_APPEND(url, FM_BYPASS_PATH "%s", token);
+	put_link(url, sizeof(url), site, token);
 	msg.url = url;
 	msg.whole = !fm_is_empty(site);
 	msg.expires_ms = expires * 1000;

@@ -130,6 +130,16 @@ def test_behind_the_page_by_hand(running):
     assert running.ask("/api/app:getInfo", headers=cookie_of(running, made(running)))[0] == 200
 
 
+def test_a_site_below_a_path(running):
+    """The link is at the root of the host, where the gate knows it, and leads to the site."""
+    running.cli("page", "on", expect=0)
+    for site, to in (("/", "/"), ("/nocobase", "/nocobase/"), ("/a/b//", "/a/b/")):
+        link = running.cli("bypass", "--url", running.gate.url + site, expect=0).out.splitlines()[0]
+        assert link.startswith(running.gate.url + "/fermata-bypass/1."), link
+        status, headers = opened(link)
+        assert (status, headers["Location"]) == (303, to), link
+
+
 def test_wrong_use_says_what_is_true(cluster):
     said = cluster.cli("bypass")
     assert said.code == 1 and "no run yet" in said.err, said
