@@ -9,9 +9,6 @@
 #include "ngx_http_fermata_module.h"
 
 
-#define NGX_HTTP_FERMATA_API  "/api/"
-
-
 static char *ngx_http_fermata_add_asset(ngx_conf_t *cf, ngx_array_t *uris,
     ngx_str_t *uri);
 
@@ -148,20 +145,14 @@ ngx_http_fermata_assets(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 static char *
 ngx_http_fermata_add_asset(ngx_conf_t *cf, ngx_array_t *uris, ngx_str_t *uri)
 {
-    size_t      len;
     ngx_str_t  *new;
 
-    /* neither all of the site, nor a part of what programs ask for */
+    /* not all of the site */
 
-    len = ngx_min(uri->len, sizeof(NGX_HTTP_FERMATA_API) - 1);
-
-    if (uri->len < 2 || uri->data[0] != '/'
-        || ngx_strncmp(uri->data, NGX_HTTP_FERMATA_API, len) == 0)
-    {
+    if (uri->len < 2 || uri->data[0] != '/') {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid prefix of assets \"%V\": it begins with "
-                           "\"/\", is longer than that, and has nothing to do "
-                           "with \"" NGX_HTTP_FERMATA_API "\"", uri);
+                           "\"/\", and is longer than that", uri);
         return NGX_CONF_ERROR;
     }
 

@@ -141,6 +141,13 @@ static ngx_command_t  ngx_http_fermata_commands[] = {
       0,
       NULL },
 
+    { ngx_string("fermata_api"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_fermata_api,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("fermata_hold"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
       ngx_http_fermata_hold_set,
@@ -370,6 +377,7 @@ ngx_http_fermata_create_loc_conf(ngx_conf_t *cf)
     lcf->tabs = NGX_CONF_UNSET_PTR;
     lcf->tabs_timeout = NGX_CONF_UNSET_MSEC;
     lcf->assets = NGX_CONF_UNSET_PTR;
+    lcf->api = NGX_CONF_UNSET_PTR;
     ngx_http_fermata_bypass_create(lcf);
     ngx_http_fermata_hold_create(lcf);
 
@@ -395,7 +403,9 @@ ngx_http_fermata_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_fermata_assets_merge(conf, prev);
     ngx_http_fermata_hold_merge(conf, prev);
 
-    if (ngx_http_fermata_websocket_merge(cf, prev, conf) != NGX_OK) {
+    if (ngx_http_fermata_api_merge(cf, prev, conf) != NGX_OK
+        || ngx_http_fermata_websocket_merge(cf, prev, conf) != NGX_OK)
+    {
         return NGX_CONF_ERROR;
     }
 

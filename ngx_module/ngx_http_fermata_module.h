@@ -213,6 +213,7 @@ typedef struct {
     ngx_msec_t                       tabs_timeout;
     ngx_array_t                     *assets;    /* of ngx_str_t, or NULL */
     ngx_str_t                        assets_location;
+    ngx_array_t                     *api;       /* of ngx_str_t, or NULL */
     ngx_msec_t                       hold;
     ngx_flag_t                       hold_closed;
     ngx_uint_t                       hold_requests;

@@ -257,50 +257,6 @@ ngx_http_fermata_page_read(ngx_conf_t *cf, ngx_str_t *name, ngx_str_t *source)
 }
 
 
-/* A program asks for JSON, or for something below /api/. */
-
-ngx_uint_t
-ngx_http_fermata_wants_json(ngx_http_request_t *r)
-{
-#if (NGX_HTTP_HEADERS)
-    u_char           *json, *html, *last;
-    ngx_table_elt_t  *accept;
-#endif
-
-    if (r->uri.len >= 5 && ngx_strncmp(r->uri.data, "/api/", 5) == 0) {
-        return 1;
-    }
-
-#if (NGX_HTTP_HEADERS)
-
-    accept = r->headers_in.accept;
-
-    if (accept == NULL) {
-        return 0;
-    }
-
-    last = accept->value.data + accept->value.len;
-
-    json = ngx_strlcasestrn(accept->value.data, last,
-                            (u_char *) "application/json",
-                            sizeof("application/json") - 2);
-    if (json == NULL) {
-        return 0;
-    }
-
-    html = ngx_strlcasestrn(accept->value.data, last, (u_char *) "text/html",
-                            sizeof("text/html") - 2);
-
-    return html == NULL || json < html;
-
-#else
-
-    return 0;
-
-#endif
-}
-
-
 /*
  * The page in one language, as it is now.  Its text is a block that the
  * caller frees; it is right until copy->expires, and as long as sh->text is

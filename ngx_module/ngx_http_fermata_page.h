@@ -35,7 +35,6 @@ ngx_int_t ngx_http_fermata_page_merge(ngx_conf_t *cf,
     ngx_http_fermata_loc_conf_t *prev, ngx_http_fermata_loc_conf_t *conf);
 char *ngx_http_fermata_page(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_fermata_live(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-ngx_uint_t ngx_http_fermata_wants_json(ngx_http_request_t *r);
 ngx_int_t ngx_http_fermata_render(ngx_http_fermata_page_t *page,
     ngx_http_fermata_main_conf_t *mcf, ngx_uint_t language,
     ngx_http_fermata_copy_t *copy, ngx_log_t *log);
@@ -46,6 +45,12 @@ NGX_HTTP_FERMATA_HOT ngx_http_fermata_copy_t *ngx_http_fermata_page_copy(
 void ngx_http_fermata_copy_release(void *data);
 ngx_int_t ngx_http_fermata_page_policy(ngx_conf_t *cf,
     ngx_http_fermata_page_t *page);
+
+/* who gets JSON: ngx_http_fermata_api.c */
+ngx_uint_t ngx_http_fermata_wants_json(ngx_http_request_t *r);
+char *ngx_http_fermata_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+ngx_int_t ngx_http_fermata_api_merge(ngx_conf_t *cf,
+    ngx_http_fermata_loc_conf_t *prev, ngx_http_fermata_loc_conf_t *conf);
 
 /* ngx_http_fermata_header.c; key: a literal */
 
