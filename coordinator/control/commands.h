@@ -26,7 +26,7 @@ enum co_kind { CO_KIND_ANSWER, CO_KIND_BEGINS, CO_KIND_FOLLOWS, CO_KIND_LOCAL };
 	X(NUMBER, "NUMBER", "a number from 0 on")                       \
 	X(RUN, "RUN", "the number of a run")                            \
 	X(TIME, "TIME", "a time of day such as 14:30")                  \
-	X(TEXT, "TEXT", "one line of text")                             \
+	X(TEXT, "TEXT", "one line of text of at most 479 bytes")        \
 	X(FILE, "FILE", "a file")                                       \
 	X(DIR, "DIR", "a folder")                                       \
 	X(ROLE, "ROLE", "a role such as node or gate")                  \

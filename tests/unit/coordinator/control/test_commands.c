@@ -42,6 +42,22 @@ assert_refused(const char *line, const char *text)
 	if (!strstr(err.text, text)) fail_msg("'%s' says: %s", line, err.text);
 }
 
+/* The longest text that is taken, and that the refusal of a longer one says how long it may be. */
+static void
+assert_long_text(size_t size, bool is_taken)
+{
+	char program[] = "fermata", page[] = "page", on[] = "on", option[] = "--message";
+	char text[FM_TEXT_SIZE + 1] = "", most[40];
+	char *argv[] = { program, page, on, option, text, NULL };
+	struct co_parsed parsed;
+	struct fm_err err = { 0 };
+
+	memset(text, 'x', size);
+	FM_FORMAT(most, "at most %d bytes", FM_TEXT_SIZE - 1);
+	assert_int_equal(co_command_parse(5, argv, &parsed, &err) == 0, is_taken);
+	if (!is_taken) assert_non_null(strstr(err.text, most));
+}
+
 static void
 test_every_row_is_well_formed(void **state)
 {
@@ -205,6 +221,8 @@ test_what_is_wrong_is_said(void **state)
 	assert_refused("page on --until 1:30pm", "must be a time of day");
 	assert_refused("page on --message=", "must be one line of text");
 	assert_refused("page on --message a\nb", "must be one line of text");
+	assert_long_text(FM_TEXT_SIZE - 1, true);
+	assert_long_text(FM_TEXT_SIZE, false);
 	assert_refused("--wacth status", "is no option of every command");
 	assert_refused("status --timeout never", "--timeout must be a duration");
 	assert_refused("status --timeout", "--timeout needs a duration");
