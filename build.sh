@@ -167,7 +167,7 @@ python_word() {
 word_flow() { python_word flow "${side_by_side[@]}" "$@"; }
 # nginx that nobody started as root; from a copy, as such a user may not read the checkout.
 gate_as_nobody() {
-    local copy tests=(tests/gate/test_first.py tests/gate/test_rides.py tests/gate/test_reloads.py)
+    local copy tests=(tests/gate/test_{first,rides,reloads,survival,tabs,bypass,drain}.py)
     copy=$(mktemp -d)
     mkdir "$copy/tests" "$copy/out"
     cp -r tests/gate tests/conftest.py tests/pytest.ini "$copy/tests"
