@@ -11,6 +11,8 @@
 static ngx_int_t ngx_http_fermata_header_filter(ngx_http_request_t *r);
 static NGX_HTTP_FERMATA_HOT ngx_int_t ngx_http_fermata_watch_header(
     ngx_http_request_t *r);
+static ngx_int_t ngx_http_fermata_replace_header(ngx_http_request_t *r,
+    ngx_http_fermata_ctx_t *ctx);
 static ngx_int_t ngx_http_fermata_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
 static NGX_HTTP_FERMATA_SLOW ngx_int_t ngx_http_fermata_replace_body(
@@ -230,11 +232,16 @@ ngx_http_fermata_header_filter(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_fermata_watch_header(ngx_http_request_t *r)
 {
-    ngx_str_t                text;
-    ngx_uint_t               kind;
     ngx_http_fermata_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_fermata_module);
+
+    if (ctx == NULL && r->internal) {
+
+        /* an error_page of the operator's: the redirect has forgotten it */
+
+        ctx = ngx_http_fermata_find_ctx(r);
+    }
 
     if (ctx == NULL) {
         return ngx_http_next_header_filter(r);
@@ -254,39 +261,53 @@ ngx_http_fermata_watch_header(ngx_http_request_t *r)
 
     } else if (ctx->blocked && r == r->main) {
 
-        ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
-                       "fermata page in place of status %ui",
-                       r->headers_out.status);
-
-        ctx->blocked = 0;
-
-        kind = ngx_http_fermata_wants_json(r) ? NGX_HTTP_FERMATA_JSON
-                                              : NGX_HTTP_FERMATA_HTML;
-
-        if (ngx_http_fermata_page_header(r, kind, &text) == NULL) {
+        if (ngx_http_fermata_replace_header(r, ctx) != NGX_OK) {
             return NGX_ERROR;
         }
-
-        ctx->page.len = text.len;
-        ctx->page.data = ngx_pstrdup(r->pool, &text);
-        if (ctx->page.data == NULL) {
-            return NGX_ERROR;
-        }
-
-        /* either let through or refused, not both */
-
-        if (ctx->asset) {
-            ctx->mcf->slot->assets--;
-
-        } else {
-            ctx->mcf->slot->passed--;
-        }
-
-        ctx->replacing = 1;
-        ngx_http_fermata_replacing++;
     }
 
     return ngx_http_next_header_filter(r);
+}
+
+
+static ngx_int_t
+ngx_http_fermata_replace_header(ngx_http_request_t *r,
+    ngx_http_fermata_ctx_t *ctx)
+{
+    ngx_str_t   text;
+    ngx_uint_t  kind;
+
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "fermata page in place of status %ui",
+                   r->headers_out.status);
+
+    ctx->blocked = 0;
+
+    kind = ctx->json ? NGX_HTTP_FERMATA_JSON : NGX_HTTP_FERMATA_HTML;
+
+    if (ngx_http_fermata_page_header(r, kind, &text) == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx->page.len = text.len;
+    ctx->page.data = ngx_pstrdup(r->pool, &text);
+    if (ctx->page.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    /* either let through or refused, not both */
+
+    if (ctx->asset) {
+        ctx->mcf->slot->assets--;
+
+    } else {
+        ctx->mcf->slot->passed--;
+    }
+
+    ctx->replacing = 1;
+    ngx_http_fermata_replacing++;
+
+    return NGX_OK;
 }
 
 

@@ -72,6 +72,7 @@ ngx_http_fermata_asset_send(ngx_http_request_t *r,
     }
 
     ctx->asset = 1;
+    ctx->json = ngx_http_fermata_wants_json(r);
 
     lcf->mcf->slot->assets++;
 

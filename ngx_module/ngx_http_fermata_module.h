@@ -262,6 +262,7 @@ typedef struct {
             unsigned                 exempt:1;
             unsigned                 bypassed:1;
             unsigned                 blocked:1;
+            unsigned                 json:1;    /* in place of the page */
             unsigned                 replacing:1;
             unsigned                 replaced:1;
             unsigned                 direct:1;
@@ -373,6 +374,8 @@ void ngx_http_fermata_assets_merge(ngx_http_fermata_loc_conf_t *conf,
 
 ngx_http_fermata_ctx_t *ngx_http_fermata_get_ctx(ngx_http_request_t *r,
     ngx_http_fermata_main_conf_t *mcf);
+NGX_HTTP_FERMATA_SLOW ngx_http_fermata_ctx_t *ngx_http_fermata_find_ctx(
+    ngx_http_request_t *r);
 NGX_HTTP_FERMATA_SLOW ngx_int_t ngx_http_fermata_admit(ngx_http_request_t *r,
     ngx_http_fermata_main_conf_t *mcf, ngx_uint_t bypassed);
 ngx_int_t ngx_http_fermata_board(ngx_http_request_t *r,

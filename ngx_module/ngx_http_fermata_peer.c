@@ -143,6 +143,7 @@ ngx_http_fermata_wrap(ngx_http_upstream_t *u, ngx_http_fermata_ctx_t *ctx,
     ctx->blocked = 0;
     ctx->direct = 0;
     ctx->direct_done = 0;
+    ctx->json = ngx_http_fermata_wants_json(ctx->request);
 
     ctx->data = pc->data;
     ctx->get = pc->get;

@@ -9,8 +9,6 @@
 
 static ngx_inline ngx_http_fermata_ctx_t *ngx_http_fermata_new_ctx(
     ngx_http_request_t *r, ngx_http_fermata_main_conf_t *mcf);
-static NGX_HTTP_FERMATA_SLOW ngx_http_fermata_ctx_t *ngx_http_fermata_find_ctx(
-    ngx_http_request_t *r);
 static NGX_HTTP_FERMATA_SLOW void ngx_http_fermata_move(
     ngx_http_fermata_ctx_t *ctx, ngx_http_fermata_main_conf_t *mcf);
 static void ngx_http_fermata_cleanup(void *data);
@@ -177,7 +175,9 @@ ngx_http_fermata_new_ctx(ngx_http_request_t *r,
 }
 
 
-static ngx_http_fermata_ctx_t *
+/* What an internal redirect has forgotten; NULL: there was none. */
+
+ngx_http_fermata_ctx_t *
 ngx_http_fermata_find_ctx(ngx_http_request_t *r)
 {
     ngx_http_cleanup_t      *cln;

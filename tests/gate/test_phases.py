@@ -142,6 +142,26 @@ def test_a_cut_is_no_error_page(make_gate, coordinator, backends):
     assert (seen["passed"], seen["refused"]) == (0, 2)
 
 
+@pytest.mark.parametrize("where", ["fermata off;", "", "internal; fermata off;"])
+def test_no_error_page_takes_its_place(make_gate, coordinator, backends, where):
+    """Where no node is left: the gate's page, or JSON by what was asked for; a way out with another status is kept."""
+    gate = make_gate(workers=1, server=ERRORS.replace("fermata off;", where) + "location @way { fermata off; return 200 way; }"
+                     "location /way/ { error_page 502 503 =200 @way; proxy_pass http://app; }").start()
+    coordinator.wait_up()
+    coordinator.ask(wire.PINNED, pinned="app1", message="kept words")
+    backends.stop_listening("app1")
+    for path, kind in (("/x", "text/html"), ("/api/x", "application/json")):
+        answer = request(gate.port, path)
+        assert answer.status == 503 and "kept words" in answer.text and answer.getheader("Retry-After"), answer.text
+        assert answer.getheader("Content-Type").split(";")[0] == kind
+    assert request(gate.port, "/way/x").text == "way"
+    coordinator.ask(wire.OPEN, drained=["app1", "app2", "app3"], message="kept words")
+    assert "kept words" in request(gate.port, "/health").text
+    coordinator.ask(wire.OPEN)
+    assert {request(gate.port, f"/{i}").status for i in range(6)} == {200}
+    assert request(gate.port, "/fail").status == 500
+
+
 def test_listeners(make_gate, coordinator):
     """IPv6, a unix socket, and the PROXY protocol, whose address says who is an operator."""
     six, proxied = free_port(), free_port()
