@@ -20,7 +20,7 @@ read_number(sqlite3 *db, const char *pragma, int *ret)
 
 	if (rc == SQLITE_OK) rc = sqlite3_step(statement);
 	if (rc == SQLITE_ROW) *ret = sqlite3_column_int(statement, 0);
-	co_statement_free(&statement);
+	sqlite3_finalize(statement);
 	return rc == SQLITE_ROW ? 0 : -1;
 }
 
