@@ -31,7 +31,7 @@ struct db_job {
 	Fermata__JobReport report;
 };
 
-/* Say progress; and what is true at the end. */
+/* say.c: progress; and what is true at the end. */
 void db_progress(struct db_job *job, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void db_say(struct db_job *job, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -1,7 +1,6 @@
 /* main.c - fermata-dbjob: one order in, reports out, the last of them final. Blocking work in
  * PostgreSQL for programs that must not block. */
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -48,32 +47,6 @@ find_row(Fermata__JobKind kind)
 	for (size_t i = 0; i < sizeof jobs / sizeof *jobs; i++)
 		if (jobs[i].kind == kind) return &jobs[i];
 	return NULL;
-}
-
-void
-db_progress(struct db_job *job, const char *fmt, ...)
-{
-	Fermata__JobReport report = FERMATA__JOB_REPORT__INIT;
-	char text[FM_TEXT_SIZE];
-	va_list args;
-
-	(void)job;
-	va_start(args, fmt);
-	fm_format_args(text, sizeof text, fmt, args);
-	va_end(args);
-	report.text = text;
-	/* Who does not listen any more will miss the final report as well, and that one counts. */
-	(void)db_write_report(STDOUT_FILENO, &report, NULL);
-}
-
-void
-db_say(struct db_job *job, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	fm_format_args(job->text, sizeof job->text, fmt, args);
-	va_end(args);
 }
 
 /* Goes into statements between double quotes and into arguments of pg_restore. */
