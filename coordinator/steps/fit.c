@@ -1,30 +1,8 @@
 /* fit.c - preflight: what must be so before a run may touch anything. Peers that are silent are
  * waited for until the row's limit; what is plainly wrong fails at once. */
-#include <stdarg.h>
-#include <stdio.h>
-
 #include "base/text.h"
 #include "coordinator/fleet/drift.h"
 #include "coordinator/steps/steps.h"
-
-enum co_verdict
-co_say(const struct co_turn *t, enum co_verdict verdict, const char *fmt, ...)
-{
-	char text[FM_TEXT_SIZE];
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
-	va_end(args);
-	fm_copy(t->why, FM_TEXT_SIZE, text);
-	return verdict;
-}
-
-const char *
-co_node_name(const struct co_turn *t, unsigned node)
-{
-	return t->state->node_names[node];
-}
 
 /* The node belongs to the run: its agent restarts nothing by itself until the run lets go. */
 void

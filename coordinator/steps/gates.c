@@ -114,19 +114,6 @@ is_left_out(const struct co_turn *t, unsigned gate)
 	       co_is_without(&t->state->run, t->config->gates[gate]);
 }
 
-enum co_verdict
-co_say_gate_away(const struct co_turn *t, unsigned gate, const char *command)
-{
-	const char *name = t->config->gates[gate];
-
-	return co_say(
-		t, CO_WAIT,
-		"gate %s, which is not connected and may be serving visitors. Bring it back (on "
-		"its host: systemctl status nginx); or, if no visitor can come through it, type: "
-		"fermata %s --without %s",
-		name, command, name);
-}
-
 /* Held in another mode by hand on its own host: only there it can be taken back. */
 static enum co_verdict
 say_override(const struct co_turn *t, const struct fm_gate_report *report, const char *name)

@@ -116,23 +116,6 @@ co_ask_sweep(struct co_turn *t, struct co_who who)
 	if (!fm_is_empty(t->state->run.from)) FM_COPY(w->keep[w->keep_count++], t->state->run.from);
 }
 
-enum co_verdict
-co_say_node_away(const struct co_turn *t, unsigned node, const char *command)
-{
-	const char *name = co_node_name(t, node);
-
-	if (fm_is_equal(command, "retry") && node == t->state->run.first)
-		return co_say(t, CO_WAIT,
-			      "%s, which is not connected. Bring it back (on its host: systemctl "
-			      "status fermata-agent); it goes first and cannot be left out",
-			      name);
-	return co_say(t, CO_WAIT,
-		      "%s, which is not connected. Bring it back (on its host: systemctl status "
-		      "fermata-agent); or, if nothing of the application runs there, type: fermata "
-		      "%s --without %s",
-		      name, command, name);
-}
-
 /* Connected, and obeying what is wanted of it now; else what is waited for. */
 static enum co_verdict
 is_with_us(const struct co_turn *t, struct co_who who)

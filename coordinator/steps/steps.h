@@ -6,7 +6,8 @@
  * points.c   restore points and the way back
  * persons.c  words that only people can say
  * fit.c      preflight: may this run begin?
- * prepare.c  a new run from an order */
+ * prepare.c  a new run from an order
+ * say.c      what is waited for, or what failed, in words */
 #ifndef CO_STEPS_STEPS_H
 #define CO_STEPS_STEPS_H
 
@@ -52,17 +53,18 @@ co_note_fn co_note_database;
 co_prepare_fn co_prepare, co_prepare_startup, co_prepare_upgrade, co_prepare_rollback,
 	co_prepare_maintenance;
 
-/* Helpers of these files: fills t->why and returns the verdict. */
+/* say.c, for these files: fills t->why and returns the verdict. */
 enum co_verdict co_say(const struct co_turn *t, enum co_verdict verdict, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* What is said of a gate that is not connected: how to go on with this command. Returns CO_WAIT. */
 enum co_verdict co_say_gate_away(const struct co_turn *t, unsigned gate, const char *command);
 /* The same of a node that is not connected. */
 enum co_verdict co_say_node_away(const struct co_turn *t, unsigned node, const char *command);
-/* A new try of a start, or of a restore, has a number that no earlier one had. */
-uint64_t co_serial_of(const struct co_run *run);
 const char *co_node_name(const struct co_turn *t, unsigned node);
-/* While the gates are closed: an operator's bypass leads to the first node; and no more to one that is
+
+/* nodes.c: a new try of a start, or of a restore, has a number that no earlier one had. */
+uint64_t co_serial_of(const struct co_run *run);
+/* gates.c: while the gates are closed: an operator's bypass leads to the first node; and no more to one that is
  * to be stopped. */
 void co_let_operators_in(struct co_turn *t);
 void co_keep_operators_out(struct co_turn *t, unsigned node);
