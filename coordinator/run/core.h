@@ -73,7 +73,7 @@ int co_fail(struct co_core *core, const char *why);
 int co_stall(struct co_core *core, const char *why);
 int co_turn_back(struct co_core *core, const char *back, const char *why);
 
-/* begin.c: the names into the run; -1: there is no such gate or node. */
+/* without.c: the names into the run; -1: there is no such gate or node. */
 int co_take_without(struct co_core *core, struct co_run *run, unsigned count,
 		    const char names[][FM_NAME_SIZE], struct fm_err *err);
 /* -1: the node that goes first is among them. */
