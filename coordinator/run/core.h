@@ -45,6 +45,8 @@ struct co_state *co_draft(struct co_core *core);
 /* Adds an event to the draft's commit. text may be NULL. */
 void co_tell_event(struct co_core *core, const char *kind, const char *step, const char *text,
 		   int64_t took_ms);
+
+/* settle.c: 0, or -1: the journal refuses it. */
 int co_settle(struct co_core *core, const struct co_point_row *point);
 /* Says to a peer what is wanted of it. */
 void co_ask_again_node(struct co_core *core, unsigned node);
@@ -87,9 +89,10 @@ void co_promise_nothing(struct co_state *draft);
 /* service.c */
 /* Writes into the draft's ask of the gates whom they are to send nothing. */
 void co_name_drained(const struct co_core *core, struct co_state *draft);
-/* After anything that was heard, and as time passes: takes nodes out and in, in a commit of its own. -1: the
- * journal refuses it. */
-int co_mind_service(struct co_core *core);
+/* Drafts whom the gates have for visitors from now on. false: nothing has changed, and there is no draft. */
+bool co_draft_service(struct co_core *core, uint64_t *ret_fallen);
+/* After it is settled: fallen fell out of traffic. */
+void co_note_fallen(struct co_core *core, uint64_t fallen);
 
 /* told.c: of the node's last report */
 void co_take_told(struct co_core *core, unsigned node);

@@ -85,13 +85,25 @@ go_on_after_all(struct co_core *core)
 	(void)co_settle(core, NULL);
 }
 
+/* After anything that was heard, and as time passes: takes nodes out and in, in a commit of its own. */
+static int
+mind_service(struct co_core *core)
+{
+	uint64_t fallen = 0;
+
+	if (!co_draft_service(core, &fallen)) return 0;
+	if (co_settle(core, NULL) != 0) return -1;
+	co_note_fallen(core, fallen);
+	return 0;
+}
+
 void
 co_pump(struct co_core *core)
 {
 	unsigned turns = 0;
 
 	if (core->journal_refuses && fm_mono_since(core->journal_retry, core->now) > 0) return;
-	if (co_mind_service(core) != 0) return;
+	if (mind_service(core) != 0) return;
 	go_on_after_all(core);
 	while (is_at_work(core)) {
 		if (pump_once(core) != 0) return;

@@ -208,28 +208,32 @@ tell_change(struct co_core *core, uint64_t before, uint64_t after)
 		co_tell_event(core, "note", core->next.run.step, text, 0);
 }
 
-int
-co_mind_service(struct co_core *core)
+bool
+co_draft_service(struct co_core *core, uint64_t *ret_fallen)
 {
 	const struct co_state *state = &core->state;
 	bool kept[FM_NODES_MAX] = { false };
 	struct co_state *draft = NULL;
-	uint64_t before = named(state), fallen = 0;
+	uint64_t before = named(state);
 	bool same = true, hole = false;
 
 	for (unsigned i = 0; i < state->node_count; i++) {
 		kept[i] = keeps_out(core, i);
 		same &= kept[i] == state->kept_out[i];
 	}
-	if (same && drained(core, state, &hole) == before && hole == state->gate.hole) return 0;
+	if (same && drained(core, state, &hole) == before && hole == state->gate.hole) return false;
 	draft = co_draft(core);
 	memcpy(draft->kept_out, kept, sizeof(kept));
 	tell_change(core, before, drained(core, draft, &hole));
-	fallen = kept_out(draft) & ~kept_out(state);
-	if (co_settle(core, NULL) != 0) return -1;
-	for (unsigned i = 0; i < state->node_count; i++)
+	*ret_fallen = kept_out(draft) & ~kept_out(state);
+	return true;
+}
+
+void
+co_note_fallen(struct co_core *core, uint64_t fallen)
+{
+	for (unsigned i = 0; i < core->state.node_count; i++)
 		if (fallen & bit(i)) note_fall(core, i);
-	return 0;
 }
 
 bool
