@@ -1,5 +1,6 @@
-/* core.h - the inside of the core: what it knows. Shared by supervise.c (events), rules.c (the
- * application), jobs.c (work on the disk) and report.c; else only unit tests include it. */
+/* core.h - the inside of the core: what it knows. Shared by supervise.c (events), rules.c and acts.c (the
+ * application), jobs.c (work on the disk), hooks.c (the operator's commands), report.c and, below them all,
+ * state.c; else only unit tests include it. */
 #ifndef AG_CORE_CORE_H
 #define AG_CORE_CORE_H
 
@@ -126,6 +127,7 @@ bool ag_act_ready(struct ag_core *core); /* probe; and the hook that follows */
 /* What core->look says about a start, or about being ready. */
 void ag_judge_look(struct ag_core *core);
 
+/* state.c */
 /* Is it time? If not, the core is woken then. */
 bool ag_is_due(struct ag_core *core, struct fm_mono at);
 /* Writes memory, and only then makes it ours. false: not written, nothing may follow from it. */
@@ -134,7 +136,6 @@ bool ag_remember(struct ag_core *core, const struct ag_memory *memory);
 void ag_forget_answers(struct ag_core *core);
 /* The start goes on: it has said, printed or had the database do something new. */
 void ag_note_sign(struct ag_core *core);
-void ag_note_crash(struct ag_core *core, const char *text);
 
 /* It was away, nothing runs, and what is to run has not been said in this life. */
 bool ag_is_untold(struct ag_core *core);
@@ -142,6 +143,7 @@ bool ag_is_untold(struct ag_core *core);
 bool ag_is_wanted_process(const struct ag_core *core);
 /* It is there, and is not to be; or is another than the one asked for. */
 bool ag_must_stop(const struct ag_core *core);
+enum fm_app_goal ag_goal(const struct ag_core *core);
 /* The release that is to run: the one asked for, else the one linked. */
 const char *ag_wanted(const struct ag_core *core);
 bool ag_is_present(const struct ag_core *core, const char *release);

@@ -3,41 +3,6 @@
 
 #include "base/text.h"
 
-static enum fm_app_goal
-goal(const struct ag_core *core)
-{
-	return core->memory.has_ask ? core->memory.ask.app : FM_APP_GOAL_NONE;
-}
-
-/* The process that was started is the one the ask wants: its release, and of this try. */
-bool
-ag_is_wanted_process(const struct ag_core *core)
-{
-	const struct ag_memory *m = &core->memory;
-
-	if (fm_is_empty(m->running) || m->start_serial < m->ask.start_serial) return false;
-	return fm_is_empty(m->ask.release) || fm_is_equal(m->running, m->ask.release);
-}
-
-/* Another try was asked for. A process that is well needs none, nor does one whose database is
- * away: only what is known not to be well is stopped and started anew. */
-static bool
-is_spent_try(const struct ag_core *core)
-{
-	return core->health_known && core->health != AG_HEALTH_OK && core->health != AG_HEALTH_SICK;
-}
-
-bool
-ag_must_stop(const struct ag_core *core)
-{
-	const struct ag_memory *m = &core->memory;
-
-	if (goal(core) == FM_APP_GOAL_STOPPED) return true;
-	if (goal(core) != FM_APP_GOAL_RUNNING || ag_is_wanted_process(core)) return false;
-	if (fm_is_empty(m->running) || !fm_is_equal(m->running, ag_wanted(core))) return true;
-	return is_spent_try(core);
-}
-
 static bool
 is_about_to_stop(const struct ag_core *core)
 {
@@ -102,7 +67,7 @@ when_gone(struct ag_core *core)
 {
 	if (core->alive > 0) return false;
 	return core->stopping ||
-	       (goal(core) == FM_APP_GOAL_STOPPED && !fm_is_empty(core->memory.running));
+	       (ag_goal(core) == FM_APP_GOAL_STOPPED && !fm_is_empty(core->memory.running));
 }
 
 static bool
@@ -114,13 +79,13 @@ when_occupied(struct ag_core *core)
 static bool
 when_foreign(struct ag_core *core)
 {
-	return when_occupied(core) && goal(core) != FM_APP_GOAL_RUNNING;
+	return when_occupied(core) && ag_goal(core) != FM_APP_GOAL_RUNNING;
 }
 
 static bool
 when_stopped(struct ag_core *core)
 {
-	return core->alive == 0 && goal(core) != FM_APP_GOAL_RUNNING;
+	return core->alive == 0 && ag_goal(core) != FM_APP_GOAL_RUNNING;
 }
 
 static bool

@@ -1,3 +1,4 @@
+/* supervise.c - events in: what each makes known, and one turn of the table after it. */
 #include "agent/core/core.h"
 
 #include <string.h>
@@ -11,101 +12,9 @@
 #define BACKOFF_MS 1000
 #define BACKOFF_MAX_MS 60000
 #define SILENT_SHARE 5 /* of start_poll_ms, while nothing listens */
-#define SIGN_MS 1000   /* between two that are reported */
 #define WATCH_MS 3000  /* between two looks at what the database does */
 #define WATCH_FAILED_MS 10000
 #define TURNS_MAX 64 /* rows that one event may pass through; more is a fault of the table */
-
-/* ---- what the other files of the core use ---- */
-
-bool
-ag_is_due(struct ag_core *core, struct fm_mono at)
-{
-	if (core->now.ms >= at.ms) return true;
-	if (at.ms < core->wake.ms) core->wake = at;
-	return false;
-}
-
-bool
-ag_remember(struct ag_core *core, const struct ag_memory *memory)
-{
-	core->unwritten = core->env.persist(core->env.ctx, memory) != 0;
-	if (core->unwritten) {
-		core->write_at = fm_mono_after(core->now, core->limits.retry_ms);
-		return false;
-	}
-	core->memory = *memory;
-	return true;
-}
-
-void
-ag_forget_answers(struct ag_core *core)
-{
-	core->mark++;
-	core->verdict = AG_VERDICT_NONE;
-	core->health_known = core->ready = false;
-	core->health_text[0] = core->look_text[0] = '\0';
-	core->silences = 0;
-	core->look_at = core->probe_at = core->changed_at = core->now;
-}
-
-void
-ag_note_sign(struct ag_core *core)
-{
-	core->changed_at = core->now;
-	if (fm_mono_since(core->now, core->sign_at) < SIGN_MS && core->signs > 0) return;
-	core->sign_at = core->now;
-	core->signs++;
-}
-
-void
-ag_note_crash(struct ag_core *core, const char *text)
-{
-	int64_t delay_ms = BACKOFF_MS;
-
-	if (core->crashes > 0 && fm_mono_since(core->now, core->crash_first) > CRASH_WINDOW_MS)
-		core->crashes = 0;
-	if (core->crashes == 0) core->crash_first = core->now;
-	for (unsigned i = 0; i < core->crashes && delay_ms < BACKOFF_MAX_MS; i++) delay_ms *= 2;
-	if (delay_ms > BACKOFF_MAX_MS) delay_ms = BACKOFF_MAX_MS;
-	core->crashes++;
-	/* Half fixed, half by chance: nodes that died together do not come back together. */
-	delay_ms = delay_ms / 2 + (int64_t)((double)delay_ms / 2 * core->env.random(core->env.ctx));
-	core->backoff_at = fm_mono_after(core->now, delay_ms);
-	FM_COPY(core->crash_text, text);
-	ag_forget_answers(core);
-}
-
-const char *
-ag_wanted(const struct ag_core *core)
-{
-	const struct ag_memory *m = &core->memory;
-
-	return m->has_ask && !fm_is_empty(m->ask.release) ? m->ask.release : core->current;
-}
-
-bool
-ag_is_present(const struct ag_core *core, const char *release)
-{
-	for (unsigned i = 0; i < core->release_count; i++)
-		if (fm_is_equal(core->releases[i], release)) return true;
-	return false;
-}
-
-bool
-ag_is_untold(struct ag_core *core)
-{
-	int64_t wait_ms = core->limits.start_wait_ms;
-
-	if (core->told || !core->memory.has_ask || core->alive > 0 || core->spawning) return false;
-	return wait_ms == 0 || !ag_is_due(core, fm_mono_after(core->born, wait_ms));
-}
-
-bool
-ag_is_quiet(const struct ag_core *core)
-{
-	return core->alive == 0 && !core->spawning && fm_is_empty(core->strange);
-}
 
 /* ---- one turn ---- */
 
@@ -230,6 +139,24 @@ ag_on_disk(struct ag_core *core, const char *current, unsigned count,
 }
 
 static void
+note_crash(struct ag_core *core, const char *text)
+{
+	int64_t delay_ms = BACKOFF_MS;
+
+	if (core->crashes > 0 && fm_mono_since(core->now, core->crash_first) > CRASH_WINDOW_MS)
+		core->crashes = 0;
+	if (core->crashes == 0) core->crash_first = core->now;
+	for (unsigned i = 0; i < core->crashes && delay_ms < BACKOFF_MAX_MS; i++) delay_ms *= 2;
+	if (delay_ms > BACKOFF_MAX_MS) delay_ms = BACKOFF_MAX_MS;
+	core->crashes++;
+	/* Half fixed, half by chance: nodes that died together do not come back together. */
+	delay_ms = delay_ms / 2 + (int64_t)((double)delay_ms / 2 * core->env.random(core->env.ctx));
+	core->backoff_at = fm_mono_after(core->now, delay_ms);
+	FM_COPY(core->crash_text, text);
+	ag_forget_answers(core);
+}
+
+static void
 note_death(struct ag_core *core)
 {
 	char text[FM_TEXT_SIZE] = "it ended by itself", age[32];
@@ -240,7 +167,7 @@ note_death(struct ag_core *core)
 					     fm_mono_since(core->now, core->spawned_at)));
 	if (core->health_text[0] && !core->ready)
 		FM_APPEND(text, "; the last it said was: %s", core->health_text);
-	ag_note_crash(core, text);
+	note_crash(core, text);
 }
 
 void
@@ -289,7 +216,7 @@ ag_on_spawned(struct ag_core *core, bool ok, const char *why, struct fm_mono now
 		if (core->alive == 0) core->alive = 1;
 	} else {
 		FM_FORMAT(text, "it could not be started: %s", fm_is_empty(why) ? "?" : why);
-		ag_note_crash(core, text);
+		note_crash(core, text);
 	}
 	step(core);
 }
