@@ -9,7 +9,7 @@
 #include "agent/runtimes/docker_store.h"
 #include "agent/runtimes/engine.h"
 #include "agent/settings.h"
-#include "agent/work/work.h"
+#include "agent/work/say.h"
 
 #define AG_CONTAINER_NAME 256
 #define AG_KEPT "-fermata-"    /* NAME-fermata-VERSION is kept for the way back */

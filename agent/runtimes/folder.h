@@ -4,7 +4,7 @@
 #define AG_RUNTIMES_FOLDER_H
 
 #include "agent/settings.h"
-#include "agent/work/work.h"
+#include "agent/work/say.h"
 
 void ag_folder_check(struct ag_settings *settings, ag_settings_fault *fault, void *arg);
 /* agent/work/fetch.c: npm, or the operator's command. */

@@ -9,8 +9,10 @@
 
 #include "agent/core/supervise.h"
 #include "agent/settings.h"
-#include "agent/work/work.h"
+#include "agent/work/say.h"
 #include "agent/world/disk.h"
+
+#define AG_WORK_RUNTIME "runtime" /* kind of work: what the runtime orders itself */
 
 struct event_base;
 struct ag_instance;

@@ -3,6 +3,8 @@
  * standard output, as agent/world/facts.c reads them:
  *   env NAME DIGEST   plugin NAME VERSION   storage ID INODE ON   disk FREE SIZE
  *   worker MODE       fault TEXT                  hook 1|0 TEXT */
+#include "agent/work/facts.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +20,6 @@
 #include <unistd.h>
 
 #include "agent/work/hook.h"
-#include "agent/work/work.h"
 #include "agent/world/disk.h"
 #include "agent/world/dotenv.h"
 #include "base/cleanup.h"

@@ -15,9 +15,9 @@
 
 #include "agent/runtimes/folder.h"
 #include "agent/work/manifest.h"
+#include "agent/work/say.h"
 #include "agent/work/space.h"
 #include "agent/work/tree.h"
-#include "agent/work/work.h"
 #include "agent/world/disk.h"
 #include "base/cleanup.h"
 #include "base/text.h"

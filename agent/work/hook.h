@@ -4,7 +4,7 @@
 
 #include "agent/core/hooks.h"
 #include "agent/settings.h"
-#include "agent/work/work.h"
+#include "agent/work/say.h"
 #include "base/words.h"
 
 /* Can the hook's user run it? May block. -1: why not. */

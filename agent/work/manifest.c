@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "agent/settings.h"
+#include "agent/work/say.h"
 #include "agent/work/tree.h"
-#include "agent/work/work.h"
 #include "agent/world/disk.h"
 #include "base/cleanup.h"
 #include "base/text.h"

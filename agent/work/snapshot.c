@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/work/storage.h"
 #include "agent/work/tree.h"
-#include "agent/work/work.h"
 #include "agent/world/disk.h"
 #include "base/cleanup.h"
 #include "base/text.h"

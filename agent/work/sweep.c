@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 
 #include "agent/runtimes/folder.h"
-#include "agent/runtimes/runtime.h"
+#include "agent/work/say.h"
+#include "agent/work/storage.h"
 #include "agent/work/tree.h"
-#include "agent/work/work.h"
 #include "agent/world/disk.h"
 #include "base/cleanup.h"
 #include "base/text.h"
@@ -125,11 +125,8 @@ sweep_snapshots(const struct ag_settings *s, const char *keep_id, struct fm_err 
 }
 
 int
-ag_work_sweep(const struct ag_settings *s, const char *const *keep, const char *keep_id,
-	      struct ag_done *ret, struct fm_err *err)
+ag_storage_sweep(const struct ag_settings *s, const char *keep_id, struct fm_err *err)
 {
-	ret->text[0] = '\0';
-	if (ag_runtime_of(s)->sweep(s, keep, ret, err) < 0) return -1;
 	if (sweep_snapshots(s, keep_id, err) < 0) return -1;
 	if (remove_below(s->storage, AG_STORAGE_NEW, err) < 0) return -1;
 	return remove_below(s->storage, AG_STORAGE_REPLACED, err);

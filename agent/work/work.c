@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -11,24 +10,14 @@
 #include <unistd.h>
 
 #include "agent/runtimes/runtime.h"
+#include "agent/work/facts.h"
 #include "agent/work/hook.h"
+#include "agent/work/say.h"
+#include "agent/work/storage.h"
 #include "base/text.h"
 
 #define LOCK_TRIES 100
 #define LOCK_PAUSE_MS 50
-
-void
-ag_work_say(const char *fmt, ...)
-{
-	char text[FM_TEXT_SIZE];
-	va_list args;
-
-	va_start(args, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, args);
-	va_end(args);
-	(void)printf("progress %s\n", text);
-	(void)fflush(stdout);
-}
 
 /* The group of work that an earlier agent left behind; 0: nobody wrote one. */
 static pid_t
@@ -105,7 +94,8 @@ run_sweep(const struct ag_settings *s, int argc, char **argv, struct ag_done *re
 	  struct fm_err *err)
 {
 	(void)argc;
-	return ag_work_sweep(s, (const char *const *)(argv + 1), argv[0], ret, err);
+	if (ag_runtime_of(s)->sweep(s, (const char *const *)(argv + 1), ret, err) < 0) return -1;
+	return ag_storage_sweep(s, argv[0], err);
 }
 
 static int

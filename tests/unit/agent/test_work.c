@@ -12,8 +12,8 @@
 
 #include "agent/runtimes/runtime.h"
 #include "agent/work/manifest.h"
+#include "agent/work/storage.h"
 #include "agent/work/tree.h"
-#include "agent/work/work.h"
 #include "agent/world/sha256.h"
 #include "base/text.h"
 
@@ -233,7 +233,7 @@ static void
 test_sweep(void **state)
 {
 	const char *keep[] = { "2.2.16", NULL };
-	struct ag_done done;
+	struct ag_done done = { .bytes = 0 };
 
 	(void)state;
 	folder_release("app", "2.2.14");
@@ -252,7 +252,8 @@ test_sweep(void **state)
 	age("snapshots/rp-4/manifest", 10);
 	folder_write("snapshots/rp-5.partial/x", "");
 	folder_write("storage/.fermata-replaced/rp-1.1/x", "");
-	assert_int_equal(ag_work_sweep(&settings, keep, "rp-1", &done, &err), 0);
+	assert_int_equal(ag_runtime_of(&settings)->sweep(&settings, keep, &done, &err), 0);
+	assert_int_equal(ag_storage_sweep(&settings, "rp-1", &err), 0);
 	assert_string_equal(done.text, "2.2.14");
 	assert_true(folder_has("app/releases/2.2.15")); /* current names it */
 	assert_true(folder_has("app/releases/2.2.16"));
