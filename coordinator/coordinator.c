@@ -20,59 +20,6 @@
 #include "coordinator/run/journal.h"
 #include "coordinator/store/state_codec.h"
 
-/* A run that waits tells its followers what for at least this often; and no peer's silence or
- * limit is noticed later. */
-#define TICK_MS 500
-
-static void
-arm(struct event *timer, int64_t ms)
-{
-	struct timeval after = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
-
-	CHECK(event_add(timer, &after) == 0);
-}
-
-/* A job that could not even be started has its result waiting here: the core could not be told in
- * the middle of its own call. */
-static void
-deliver_stillborn_job(struct co_daemon *daemon)
-{
-	if (daemon->job != NULL || !daemon->job_final) return;
-	daemon->job_final = false;
-	if (co_core_job(daemon->core)->running)
-		co_on_job(daemon->core, &daemon->job_result, fm_mono_now());
-}
-
-static void
-on_tick(evutil_socket_t fd, short what, void *arg)
-{
-	struct co_daemon *daemon = arg;
-
-	(void)fd;
-	(void)what;
-	deliver_stillborn_job(daemon);
-	co_core_tick(daemon->core, fm_mono_now());
-	co_control_stirred(daemon);
-	arm(daemon->tick, TICK_MS);
-}
-
-void
-co_daemon_stirred(struct co_daemon *daemon)
-{
-	arm(daemon->pump, 0);
-}
-
-static void
-on_pump(evutil_socket_t fd, short what, void *arg)
-{
-	struct co_daemon *daemon = arg;
-
-	(void)fd;
-	(void)what;
-	deliver_stillborn_job(daemon);
-	co_control_stirred(daemon);
-}
-
 static void
 on_signal(evutil_socket_t number, short what, void *arg)
 {
@@ -141,14 +88,11 @@ open_all(struct co_daemon *daemon, struct fm_err *err)
 	TAILQ_INIT(&daemon->clients);
 	daemon->base = event_base_new();
 	CHECK(daemon->base != NULL);
-	daemon->tick = evtimer_new(daemon->base, on_tick, daemon);
-	daemon->pump = evtimer_new(daemon->base, on_pump, daemon);
-	CHECK(daemon->tick != NULL && daemon->pump != NULL);
 	if (open_core(daemon, err) != 0) return -1;
 	open_notify(daemon);
 	if (co_peers_open(daemon, err) != 0) return -1;
 	if (co_control_open(daemon, err) != 0) return -1;
-	arm(daemon->tick, 0);
+	co_clock_start(daemon);
 	return 0;
 }
 
@@ -164,8 +108,7 @@ close_all(struct co_daemon *daemon)
 	if (daemon->base != NULL) event_base_loop(daemon->base, EVLOOP_NONBLOCK);
 	if (daemon->core != NULL) co_core_free(daemon->core);
 	if (daemon->journal != NULL) co_journal_close(daemon->journal);
-	if (daemon->tick != NULL) event_free(daemon->tick);
-	if (daemon->pump != NULL) event_free(daemon->pump);
+	co_clock_stop(daemon);
 	if (daemon->base != NULL) event_base_free(daemon->base);
 }
 

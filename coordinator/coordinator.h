@@ -1,6 +1,7 @@
 /* coordinator.h - the daemon around the core: for the files of this folder and control/.
  *
  *   coordinator.c  its life: opens everything, runs the loop, closes everything
+ *   clock.c        time for the core, news for those who follow
  *   world.c        struct co_env on the real world
  *   jobs.c         database work in a child process
  *   peers.c        agents and gates
@@ -66,7 +67,12 @@ struct co_daemon {
 
 /* Runs until SIGTERM or SIGINT. 0: a clean end. */
 int co_daemon_run(struct co_daemon *daemon, struct fm_err *err);
-/* After any event for the core: arms its clock, tells those who follow. */
+
+/* clock.c: the loop calls the core from here on; all is open. */
+void co_clock_start(struct co_daemon *daemon);
+/* The daemon may not have got so far. */
+void co_clock_stop(struct co_daemon *daemon);
+/* After any event for the core: tells those who follow, in a turn of the loop's own. */
 void co_daemon_stirred(struct co_daemon *daemon);
 
 /* world.c */
