@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -17,6 +16,7 @@
 #include "base/check.h"
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "loop/exec.h"
 
 #define EXTRA_ENV 16
 
@@ -78,6 +78,14 @@ put_path(struct env_list *env, const char *folder)
 	full = fm_new(char, size);
 	(void)fm_format(full, size, "%s/node_modules/.bin:%s", folder, path);
 	put(env, "PATH", full);
+}
+
+/* Two, because another agent on this host may have a node of the same name. */
+void
+ag_launch_marks(const struct ag_settings *s, char marks[2][AG_PATH_SIZE + 32])
+{
+	(void)fm_format(marks[0], sizeof(marks[0]), "FERMATA_NODE=%s", s->node);
+	(void)fm_format(marks[1], sizeof(marks[1]), "FERMATA_AGENT=%s", s->state_dir);
 }
 
 char **
@@ -151,17 +159,6 @@ launch_done(struct launch *l)
 	ag_launch_env_free(l->env);
 }
 
-static void
-reset_signals(void)
-{
-	struct sigaction plain = { .sa_handler = SIG_DFL };
-	sigset_t none;
-
-	for (int i = 1; i < NSIG; i++) (void)sigaction(i, &plain, NULL);
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 static bool
 become(const struct ag_settings *s)
 {
@@ -188,27 +185,13 @@ run(const struct launch *l)
 	char *const argv[] = { (char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c",
 			       (char *)(uintptr_t)l->command, NULL };
 
-	reset_signals();
+	fm_exec_reset_signals();
 	if (l->cgroup[0]) (void)ag_cgroup_enter(l->cgroup, 0);
 	if (setsid() >= 0 && dup2(l->null, STDIN_FILENO) >= 0 && dup2(l->log, STDOUT_FILENO) >= 0 &&
 	    dup2(l->log, STDERR_FILENO) >= 0 && limit(l->settings) && become(l->settings) &&
 	    chdir(l->folder) == 0)
 		(void)execve("/bin/sh", argv, l->env);
-	if (write(l->status[1], &errno, sizeof(errno)) < 0) _exit(126);
-	_exit(127);
-}
-
-/* errno of what failed before exec, or 0: the pipe closes at exec. */
-static int
-wait_for_exec(int fd)
-{
-	int sys = 0;
-	ssize_t n;
-
-	do {
-		n = read(fd, &sys, sizeof(sys));
-	} while (n < 0 && errno == EINTR);
-	return n == sizeof(sys) ? sys : 0;
+	fm_exec_failed(l->status[1]);
 }
 
 int
@@ -256,7 +239,7 @@ ag_launch(const struct ag_settings *s, const char marks[2][AG_PATH_SIZE + 32], c
 	if (pid == 0) run(&l);
 	fm_closep(&l.status[1]);
 	l.status[1] = -1;
-	sys = wait_for_exec(l.status[0]);
+	sys = fm_exec_wait(l.status[0]);
 	if (sys == 0) return pid;
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) continue;
 	return fm_fail(err, FM_ERR_IO, sys, "start %s", release);

@@ -8,6 +8,8 @@
 #include "base/err.h"
 #include "wire/ask.h"
 
+/* The entries of its environment by which the application of this agent is found. */
+void ag_launch_marks(const struct ag_settings *settings, char marks[2][AG_PATH_SIZE + 32]);
 /* The environment of the application in fresh memory, NULL-terminated; holds its secrets. */
 char **ag_launch_env(const struct ag_settings *settings, const char marks[2][AG_PATH_SIZE + 32],
 		     const char *release, struct fm_err *err);

@@ -152,9 +152,7 @@ process_open(struct event_base *base, const struct ag_settings *settings,
 	in->settings = settings;
 	in->changed = changed;
 	in->arg = arg;
-	/* Two, because another agent on this host may have a node of the same name. */
-	(void)FM_FORMAT(in->marks[0], "FERMATA_NODE=%s", settings->node);
-	(void)FM_FORMAT(in->marks[1], "FERMATA_AGENT=%s", settings->state_dir);
+	ag_launch_marks(settings, in->marks);
 	read_session(in);
 	find_delegated(in);
 	if (!in->delegated[0]) ag_orphans_claim();

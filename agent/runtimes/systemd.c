@@ -274,8 +274,7 @@ systemd_open(struct event_base *base, const struct ag_settings *settings,
 	in->settings = settings;
 	in->changed = changed;
 	in->arg = arg;
-	(void)FM_FORMAT(in->marks[0], "FERMATA_NODE=%s", settings->node);
-	(void)FM_FORMAT(in->marks[1], "FERMATA_AGENT=%s", settings->state_dir);
+	ag_launch_marks(settings, in->marks);
 	(void)ag_hold_name(&in->hold, settings);
 	(void)ag_unit_path(settings->unit, in->path, sizeof(in->path));
 	in->alive = ag_pidset_new(base, changed, arg);

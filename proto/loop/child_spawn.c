@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "loop/exec.h"
 
 /* All descriptors of one start, so that whatever happens they are closed. */
 struct pipes {
@@ -51,18 +52,6 @@ open_pipes(struct pipes *p, bool has_input, struct fm_err *err)
 	return 0;
 }
 
-/* What we ignore or hold back is not the child's affair. */
-static void
-reset_signals(void)
-{
-	struct sigaction plain = { .sa_handler = SIG_DFL };
-	sigset_t none;
-
-	for (int i = 1; i < NSIG; i++) (void)sigaction(i, &plain, NULL);
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 static bool
 become(const struct fm_child_plan *plan, pid_t parent)
 {
@@ -79,7 +68,7 @@ become(const struct fm_child_plan *plan, pid_t parent)
 _Noreturn static void
 run(const struct fm_child_plan *plan, const struct pipes *p, pid_t parent)
 {
-	reset_signals();
+	fm_exec_reset_signals();
 	/* A child has its three descriptors and nothing of ours, or of who started us. */
 	(void)close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
 	if (dup2(p->in[0], STDIN_FILENO) >= 0 && dup2(p->out[1], STDOUT_FILENO) >= 0 &&
@@ -89,21 +78,7 @@ run(const struct fm_child_plan *plan, const struct pipes *p, pid_t parent)
 		if (plan->env) environ = (char **)(uintptr_t)plan->env;
 		(void)execvp(argv[0], argv);
 	}
-	if (write(p->status[1], &errno, sizeof errno) < 0) _exit(126);
-	_exit(127);
-}
-
-/* The other end of the status pipe closes at exec; errno comes when there was none. */
-static int
-wait_for_exec(int fd)
-{
-	int sys = 0;
-	ssize_t n;
-
-	do {
-		n = read(fd, &sys, sizeof sys);
-	} while (n < 0 && errno == EINTR);
-	return n == sizeof sys ? sys : 0;
+	fm_exec_failed(p->status[1]);
 }
 
 int
@@ -119,7 +94,7 @@ fm_spawn(const struct fm_child_plan *plan, struct fm_spawned *ret, struct fm_err
 	if (pid == 0) run(plan, &p, parent);
 	fm_closep(&p.status[1]);
 	p.status[1] = -1;
-	sys = wait_for_exec(p.status[0]);
+	sys = fm_exec_wait(p.status[0]);
 	ret->pidfd = sys ? -1 : pidfd_open(pid, 0);
 	if (ret->pidfd < 0) {
 		if (!sys) sys = errno;
