@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/check.h"
 #include "base/cleanup.h"
 #include "base/text.h"
 
@@ -199,6 +200,14 @@ run_world_until(struct run_world *w, const char *step)
 {
 	for (unsigned i = 0; i < 40 && !fm_is_equal(run_world_run(w)->step, step); i++)
 		run_world_obey(w);
+}
+
+void
+run_world_upgrade(struct run_world *w, bool yes, const char *step)
+{
+	CHECK(run_world_begin(w, "upgrade", "2.2.16", yes) == 0);
+	run_world_until(w, step);
+	CHECK(fm_is_equal(run_world_run(w)->step, step));
 }
 
 int

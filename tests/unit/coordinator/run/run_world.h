@@ -36,6 +36,8 @@ const struct co_run *run_world_run(const struct run_world *w);
 void run_world_serve(struct run_world *w);
 /* Obeys until the run stands at this row, or 40 times. */
 void run_world_until(struct run_world *w, const char *step);
+/* An upgrade to 2.2.16 begins, and stands at this row. */
+void run_world_upgrade(struct run_world *w, bool yes, const char *step);
 
 /* For cmocka: a fresh world; one whose cluster serves; its end. */
 int run_world_set_up(void **state);

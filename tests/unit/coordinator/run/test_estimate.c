@@ -23,8 +23,7 @@ test_the_first_time_is_not_known(void **state)
 	struct run_world *w = *state;
 
 	run_world_serve(w);
-	assert_int_equal(run_world_begin(w, "upgrade", "2.2.16", true), 0);
-	run_world_until(w, "start first");
+	run_world_upgrade(w, true, "start first");
 	assert_int_equal(told(w)->mode, FM_GATE_CLOSED);
 	assert_int_equal(told(w)->back_at, 0);
 	assert_false(told(w)->estimated);
@@ -91,8 +90,7 @@ test_a_halt_promises_nothing(void **state)
 	w->config.rollback_auto = false;
 	run_world_serve(w);
 	run_world_restart(w);
-	assert_int_equal(run_world_begin(w, "upgrade", "2.2.16", true), 0);
-	run_world_until(w, "start first");
+	run_world_upgrade(w, true, "start first");
 	assert_int_not_equal(told(w)->back_at, 0);
 	w->app[0] = FM_APP_FAILED;
 	run_world_obey(w);
@@ -108,8 +106,7 @@ test_an_estimate_outlives_the_coordinator(void **state)
 
 	w->median_ms = 60000;
 	run_world_serve(w);
-	assert_int_equal(run_world_begin(w, "upgrade", "2.2.16", true), 0);
-	run_world_until(w, "start first");
+	run_world_upgrade(w, true, "start first");
 	w->median_ms = 30000; /* others have been since */
 	run_world_restart(w);
 	assert_true(told(w)->estimated);
@@ -123,8 +120,7 @@ test_the_kind_of_work(void **state)
 
 	run_world_serve(w);
 	assert_int_equal(told(w)->phase, FM_PHASE_NONE); /* nothing under way */
-	assert_int_equal(run_world_begin(w, "upgrade", "2.2.16", true), 0);
-	run_world_until(w, "restore point");
+	run_world_upgrade(w, true, "restore point");
 	assert_int_equal(told(w)->phase, FM_PHASE_SAVING);
 	run_world_until(w, "switch release");
 	w->job_answers = false;

@@ -52,8 +52,7 @@ test_nothing_is_said_before_it_is_written(void **state)
 	struct run_world *w = *state;
 
 	run_world_serve(w);
-	assert_int_equal(run_world_begin(w, "upgrade", "2.2.16", true), 0);
-	run_world_until(w, "sweep");
+	run_world_upgrade(w, true, "sweep");
 	assert_true(w->commits > 15);
 	assert_int_equal(w->asked_before_commit, 0);
 }
@@ -144,8 +143,7 @@ test_an_old_report_proves_nothing(void **state)
 	struct fm_agent_report stopped = { .app = FM_APP_STOPPED };
 
 	run_world_serve(w);
-	assert_int_equal(run_world_begin(w, "upgrade", "2.2.16", true), 0);
-	run_world_until(w, "stop nodes");
+	run_world_upgrade(w, true, "stop nodes");
 	stopped.voice = co_core_state(w->core)->nodes[0].voice;
 	stopped.voice.seq--;
 	co_on_node_report(w->core, 0, &stopped, w->now);
@@ -159,8 +157,7 @@ test_a_failed_migration_is_rolled_back(void **state)
 	struct run_world *w = *state;
 
 	run_world_serve(w);
-	assert_int_equal(run_world_begin(w, "upgrade", "2.2.16", true), 0);
-	run_world_until(w, "start first");
+	run_world_upgrade(w, true, "start first");
 	w->app[0] = FM_APP_FAILED;
 	run_world_obey(w);
 	assert_true(run_world_run(w)->recovering);
@@ -210,8 +207,7 @@ test_progress_moves_the_limit(void **state)
 	struct fm_agent_report busy = { .app = FM_APP_STARTING };
 
 	run_world_serve(w);
-	assert_int_equal(run_world_begin(w, "upgrade", "2.2.16", true), 0);
-	run_world_until(w, "start first");
+	run_world_upgrade(w, true, "start first");
 	for (unsigned i = 0; i < 30; i++) {
 		busy.voice = co_core_state(w->core)->nodes[0].voice;
 		FM_FORMAT(busy.detail, "load plugin %u/77", i);
@@ -242,8 +238,7 @@ test_what_comes_after_all_needs_no_answer(void **state)
 	struct run_world *w = *state;
 
 	run_world_serve(w);
-	assert_int_equal(run_world_begin(w, "upgrade", "2.2.16", true), 0);
-	run_world_until(w, "start first");
+	run_world_upgrade(w, true, "start first");
 	for (unsigned i = 0; i < 11; i++) run_world_pass(w, 1000);
 	assert_int_equal(run_world_run(w)->state, CO_RUN_HALTED);
 	run_world_obey(w);
@@ -260,8 +255,7 @@ test_only_what_stalled_is_waited_on(void **state)
 	w->config.rollback_auto = false;
 	run_world_restart(w);
 	run_world_serve(w);
-	assert_int_equal(run_world_begin(w, "upgrade", "2.2.16", true), 0);
-	run_world_until(w, "start first");
+	run_world_upgrade(w, true, "start first");
 	w->app[0] = FM_APP_FAILED;
 	run_world_obey(w);
 	assert_int_equal(run_world_run(w)->state, CO_RUN_HALTED);

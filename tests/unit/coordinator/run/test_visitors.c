@@ -13,8 +13,7 @@ asked(const struct run_world *w)
 static void
 upgrade(struct run_world *w)
 {
-	assert_int_equal(run_world_begin(w, "upgrade", "2.2.16", true), 0);
-	run_world_until(w, "sweep");
+	run_world_upgrade(w, true, "sweep");
 	for (unsigned i = 0; i < 5; i++) run_world_obey(w);
 	assert_int_equal(run_world_run(w)->end, CO_END_DONE);
 }
@@ -59,8 +58,7 @@ test_an_upgrade_taken_back_before_anybody_saw_it_does_not(void **state)
 {
 	struct run_world *w = *state;
 
-	assert_int_equal(run_world_begin(w, "upgrade", "2.2.16", true), 0);
-	run_world_until(w, "start first");
+	run_world_upgrade(w, true, "start first");
 	w->app[0] = FM_APP_FAILED;
 	run_world_obey(w);
 	w->app[0] = FM_APP_READY;

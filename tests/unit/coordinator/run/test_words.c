@@ -26,8 +26,7 @@ test_approval_is_waited_for(void **state)
 {
 	struct run_world *w = *state;
 
-	assert_int_equal(run_world_begin(w, "upgrade", "2.2.16", false), 0);
-	run_world_until(w, "approve");
+	run_world_upgrade(w, false, "approve");
 	assert_int_equal(run_world_run(w)->state, CO_RUN_HELD);
 	assert_int_equal(say(w, CO_VERB_END), -1);
 	assert_int_equal(say(w, CO_VERB_APPROVE), 0);
@@ -103,8 +102,7 @@ test_rejection_is_rolled_back(void **state)
 {
 	struct run_world *w = *state;
 
-	assert_int_equal(run_world_begin(w, "upgrade", "2.2.16", false), 0);
-	run_world_until(w, "approve");
+	run_world_upgrade(w, false, "approve");
 	assert_int_equal(say(w, CO_VERB_REJECT), 0);
 	assert_true(run_world_run(w)->recovering);
 	run_world_until(w, "open gates");
@@ -117,8 +115,7 @@ test_abort_takes_back(void **state)
 {
 	struct run_world *w = *state;
 
-	assert_int_equal(run_world_begin(w, "upgrade", "2.2.16", true), 0);
-	run_world_until(w, "stop nodes");
+	run_world_upgrade(w, true, "stop nodes");
 	assert_int_equal(say(w, CO_VERB_ABORT), 0);
 	assert_true(run_world_run(w)->recovering);
 	assert_string_equal(run_world_run(w)->step, "start first");
@@ -133,9 +130,10 @@ test_abort_is_refused_once_visitors_are_in(void **state)
 {
 	struct run_world *w = *state;
 
-	assert_int_equal(run_world_begin(w, "upgrade", "2.2.16", true), 0);
-	run_world_until(w, "open gates");
+	run_world_upgrade(w, true, "sweep");
 	assert_int_equal(say(w, CO_VERB_ABORT), -1);
+	assert_int_equal(run_world_run(w)->state, CO_RUN_RUNNING);
+	assert_false(run_world_run(w)->by_operator);
 }
 
 static void
@@ -143,8 +141,7 @@ test_pause_stands_still_between_rows(void **state)
 {
 	struct run_world *w = *state;
 
-	assert_int_equal(run_world_begin(w, "upgrade", "2.2.16", true), 0);
-	run_world_until(w, "stop nodes");
+	run_world_upgrade(w, true, "stop nodes");
 	assert_int_equal(say(w, CO_VERB_PAUSE), 0);
 	run_world_obey(w);
 	assert_int_equal(run_world_run(w)->state, CO_RUN_PAUSED);
@@ -160,8 +157,7 @@ test_a_paused_run_can_be_aborted(void **state)
 {
 	struct run_world *w = *state;
 
-	assert_int_equal(run_world_begin(w, "upgrade", "2.2.16", true), 0);
-	run_world_until(w, "stop nodes");
+	run_world_upgrade(w, true, "stop nodes");
 	assert_int_equal(say(w, CO_VERB_PAUSE), 0);
 	run_world_obey(w);
 	assert_int_equal(say(w, CO_VERB_ABORT), 0);
@@ -177,8 +173,7 @@ test_retry_is_a_new_try(void **state)
 	w->config.rollback_auto = false;
 	run_world_restart(w);
 	run_world_obey(w);
-	assert_int_equal(run_world_begin(w, "upgrade", "2.2.16", true), 0);
-	run_world_until(w, "start first");
+	run_world_upgrade(w, true, "start first");
 	w->app[0] = FM_APP_FAILED;
 	run_world_obey(w);
 	assert_int_equal(run_world_run(w)->state, CO_RUN_HALTED);
@@ -200,8 +195,7 @@ test_a_halted_run_can_be_rolled_back_or_given_up(void **state)
 	w->config.rollback_auto = false;
 	run_world_restart(w);
 	run_world_obey(w);
-	assert_int_equal(run_world_begin(w, "upgrade", "2.2.16", true), 0);
-	run_world_until(w, "start first");
+	run_world_upgrade(w, true, "start first");
 	w->app[0] = FM_APP_FAILED;
 	run_world_obey(w);
 	assert_int_equal(run_world_begin(w, "stop", "", false),
@@ -266,12 +260,10 @@ test_what_was_not_lost_has_its_true_reason(void **state)
 {
 	struct run_world *w = *state;
 
-	assert_int_equal(run_world_begin(w, "upgrade", "2.2.16", true), 0);
-	run_world_until(w, "fetch");
+	run_world_upgrade(w, true, "fetch");
 	assert_int_equal(say(w, CO_VERB_ABORT), 0);
 	assert_null(strstr(told(w, NULL), "nobody could write"));
-	assert_int_equal(run_world_begin(w, "upgrade", "2.2.16", false), 0);
-	run_world_until(w, "approve");
+	run_world_upgrade(w, false, "approve");
 	assert_int_equal(say(w, CO_VERB_REJECT), 0);
 	for (unsigned i = 0; i < 40; i++) run_world_obey(w);
 	assert_int_equal(run_world_run(w)->end, CO_END_ROLLED_BACK);
