@@ -57,6 +57,8 @@ void co_remind(struct co_core *core);
 /* prove.c */
 /* The view of the draft (writable) or of the committed state for a row's functions. */
 struct co_turn co_turn_of(struct co_core *core, struct co_state *state);
+/* Is the row about this node: asked, and waited for? */
+bool co_is_about_node(const struct co_step *step, const struct co_run *run, unsigned node);
 /* The current row's verdict; core->waiting says what for, or what failed. */
 enum co_verdict co_prove(struct co_core *core);
 bool co_is_past_limit(const struct co_core *core);

@@ -44,8 +44,8 @@ prove_store(const struct co_turn *t, const struct co_step *step)
 	return verdict == CO_FAILED ? verdict : prove_job(t, step);
 }
 
-static bool
-is_about_node(const struct co_step *step, const struct co_run *run, unsigned i)
+bool
+co_is_about_node(const struct co_step *step, const struct co_run *run, unsigned i)
 {
 	if ((step->scope & CO_GATES) != 0 && (step->scope & CO_EACH) != 0) return false;
 	if ((step->scope & CO_EACH) != 0) return i == run->subject;
@@ -71,7 +71,7 @@ static enum co_verdict
 prove_node(const struct co_turn *t, const struct co_step *step, unsigned i)
 {
 	if (co_is_without(&t->state->run, t->state->node_names[i])) return prove_left_out(t, i);
-	if (!is_about_node(step, &t->state->run, i)) return CO_DONE;
+	if (!co_is_about_node(step, &t->state->run, i)) return CO_DONE;
 	return step->done(t, (struct co_who){ CO_FIRST, i });
 }
 
@@ -119,7 +119,7 @@ co_is_past_limit(const struct co_core *core)
 		if (core->job.kind == step->job && core->job_moved.ms > from.ms)
 			from = core->job_moved;
 		for (unsigned i = 0; i < core->state.node_count; i++)
-			if (is_about_node(step, &core->state.run, i) &&
+			if (co_is_about_node(step, &core->state.run, i) &&
 			    core->fleet.nodes[i].changed.ms > from.ms)
 				from = core->fleet.nodes[i].changed;
 	}

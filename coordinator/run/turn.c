@@ -14,20 +14,13 @@ co_table(const struct co_core *core)
 static void
 ask_row(struct co_core *core, struct co_turn *t, const struct co_step *step)
 {
-	const struct co_run *run = &t->state->run;
-	bool about_gates = (step->scope & CO_GATES) != 0;
-
 	if (step->ask == NULL) return;
 	if ((step->scope & CO_PERSON) != 0) step->ask(t, (struct co_who){ CO_PERSON, 0 });
 	if ((step->scope & CO_STORE) != 0) step->ask(t, (struct co_who){ CO_STORE, 0 });
-	if (about_gates) step->ask(t, (struct co_who){ CO_GATES, 0 });
-	for (unsigned i = 0; i < core->state.node_count; i++) {
-		bool each = (step->scope & CO_EACH) != 0 && !about_gates && i == run->subject;
-		unsigned place = i == run->first ? CO_FIRST : CO_OTHERS;
-
-		if (each || (step->scope & place) != 0)
+	if ((step->scope & CO_GATES) != 0) step->ask(t, (struct co_who){ CO_GATES, 0 });
+	for (unsigned i = 0; i < core->state.node_count; i++)
+		if (co_is_about_node(step, &t->state->run, i))
 			step->ask(t, (struct co_who){ CO_FIRST, i });
-	}
 }
 
 /* Makes the draft stand at the row: its asks, its words for visitors. */
