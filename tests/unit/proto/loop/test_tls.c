@@ -100,6 +100,14 @@ meet(struct fm_tls *server, struct fm_tls *client, Fermata__Role role, const cha
 }
 
 static void
+assert_turned_away(struct fm_tls *server, struct fm_tls *client, Fermata__Role role,
+		   const char *name)
+{
+	meet(server, client, role, name);
+	assert_int_equal(host.ups + side.ups, 0);
+}
+
+static void
 test_a_peer_with_its_own_certificate_comes_in(void **state)
 {
 	_cleanup_(fm_tls_freep) struct fm_tls *server = tls_of(ours, ours, "co1.coordinator");
@@ -125,14 +133,11 @@ test_nobody_takes_the_name_or_the_role_of_another(void **state)
 	_cleanup_(fm_tls_freep) struct fm_tls *node = tls_of(ours, ours, "app1.node");
 
 	(void)state;
-	meet(server, node, FERMATA__ROLE__ROLE_AGENT, "app2");
-	assert_int_equal(host.ups + side.ups, 0);
+	assert_turned_away(server, node, FERMATA__ROLE__ROLE_AGENT, "app2");
 	assert_non_null(strstr(side.why, "it says that it is node app2, its certificate does not"));
-	meet(server, node, FERMATA__ROLE__ROLE_GATE, "app1");
-	assert_int_equal(host.ups + side.ups, 0);
+	assert_turned_away(server, node, FERMATA__ROLE__ROLE_GATE, "app1");
 	assert_non_null(strstr(side.why, "it says that it is gate app1"));
-	meet(server, node, FERMATA__ROLE__ROLE_OPERATOR, "app1");
-	assert_int_equal(host.ups + side.ups, 0);
+	assert_turned_away(server, node, FERMATA__ROLE__ROLE_OPERATOR, "app1");
 }
 
 static void
@@ -143,12 +148,9 @@ test_a_foreign_or_old_certificate_stays_outside(void **state)
 	_cleanup_(fm_tls_freep) struct fm_tls *old = tls_of(ours, ours, "old.node");
 
 	(void)state;
-	meet(server, foreign, FERMATA__ROLE__ROLE_AGENT, "app1");
-	assert_int_equal(host.ups + side.ups, 0);
-	meet(server, old, FERMATA__ROLE__ROLE_AGENT, "old");
-	assert_int_equal(host.ups + side.ups, 0);
-	meet(server, NULL, FERMATA__ROLE__ROLE_AGENT, "app1");
-	assert_int_equal(host.ups + side.ups, 0);
+	assert_turned_away(server, foreign, FERMATA__ROLE__ROLE_AGENT, "app1");
+	assert_turned_away(server, old, FERMATA__ROLE__ROLE_AGENT, "old");
+	assert_turned_away(server, NULL, FERMATA__ROLE__ROLE_AGENT, "app1");
 }
 
 static void
@@ -159,15 +161,12 @@ test_a_dialler_believes_coordinators_only(void **state)
 	_cleanup_(fm_tls_freep) struct fm_tls *foreign = tls_of(theirs, ours, "co1.coordinator");
 
 	(void)state;
-	meet(foreign, client, FERMATA__ROLE__ROLE_AGENT, "app1");
-	assert_int_equal(host.ups + side.ups, 0);
+	assert_turned_away(foreign, client, FERMATA__ROLE__ROLE_AGENT, "app1");
 	assert_non_null(strstr(side.why, "its certificate is not accepted"));
 	/* One of the cluster, but no coordinator. */
-	meet(gate, client, FERMATA__ROLE__ROLE_AGENT, "app1");
-	assert_int_equal(host.ups + side.ups, 0);
+	assert_turned_away(gate, client, FERMATA__ROLE__ROLE_AGENT, "app1");
 	assert_non_null(strstr(side.why, "its certificate is not accepted"));
-	meet(NULL, client, FERMATA__ROLE__ROLE_AGENT, "app1");
-	assert_int_equal(host.ups + side.ups, 0);
+	assert_turned_away(NULL, client, FERMATA__ROLE__ROLE_AGENT, "app1");
 	assert_string_equal(side.why, "TLS: the other side speaks without");
 }
 
