@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mono.h"
 #include "base/text.h"
+#include "coordinator/http/http.h"
 #include "coordinator/notify.h"
 #include "coordinator/run/journal.h"
 #include "coordinator/store/state_codec.h"
@@ -92,6 +93,7 @@ open_all(struct co_daemon *daemon, struct fm_err *err)
 	open_notify(daemon);
 	if (co_peers_open(daemon, err) != 0) return -1;
 	if (co_control_open(daemon, err) != 0) return -1;
+	if (co_http_open(daemon, err) != 0) return -1;
 	co_clock_start(daemon);
 	return 0;
 }
@@ -99,6 +101,7 @@ open_all(struct co_daemon *daemon, struct fm_err *err)
 static void
 close_all(struct co_daemon *daemon)
 {
+	co_http_close(daemon->http);
 	co_control_close(daemon);
 	co_peers_close(daemon);
 	co_job_stop(daemon);

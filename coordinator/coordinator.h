@@ -6,6 +6,7 @@
  *   jobs.c         database work in a child process
  *   peers.c        agents and gates
  *   notify.c       a command that tells people who are not looking; news.c: what of, in what words
+ *   http/          Prometheus, and whoever else only looks
  *   control/       people */
 #ifndef CO_COORDINATOR_H
 #define CO_COORDINATOR_H
@@ -18,6 +19,7 @@
 
 struct event;
 struct event_base;
+struct co_http;
 struct fm_child;
 struct fm_listener;
 struct fm_peer;
@@ -62,6 +64,7 @@ struct co_daemon {
 	struct co_job_result job_result;
 	bool job_final;
 	struct co_notify *notify; /* NULL: nobody is told */
+	struct co_http *http;	  /* NULL: off */
 	TAILQ_HEAD(, co_client) clients;
 };
 

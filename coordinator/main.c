@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "coordinator/coordinator.h"
+#include "coordinator/http/metrics.h"
 #include "coordinator/notify.h"
 
 const char *argp_program_version = "fermata-coordinator " FM_VERSION;
@@ -18,7 +19,7 @@ const char *argp_program_version = "fermata-coordinator " FM_VERSION;
 
 struct arguments {
 	const char *config;
-	bool check, try_notify, print_options, print_procedures;
+	bool check, try_notify, print_options, print_procedures, print_metrics;
 };
 
 static const struct argp_option options[] = {
@@ -28,6 +29,7 @@ static const struct argp_option options[] = {
 	  0 },
 	{ "print-options", 'O', NULL, 0, "the table of settings for the manual", 1 },
 	{ "print-procedures", 'P', NULL, 0, "the tables of the procedures for the manual", 1 },
+	{ "print-metrics", 'M', NULL, 0, "the table of metrics for the manual", 1 },
 	{ 0 },
 };
 
@@ -51,6 +53,9 @@ parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'P':
 		a->print_procedures = true;
+		return 0;
+	case 'M':
+		a->print_metrics = true;
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -157,6 +162,10 @@ main(int argc, char **argv)
 	}
 	if (a.print_procedures) {
 		print_procedures();
+		return 0;
+	}
+	if (a.print_metrics) {
+		co_metrics_document(stdout);
 		return 0;
 	}
 	return run(daemon, &a);

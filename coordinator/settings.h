@@ -22,6 +22,7 @@ struct co_settings {
 	char listen[FM_NAME_SIZE], socket[112], socket_group[40];
 	char notify[1008], notify_on[16];
 	long long notify_ms, again_ms;
+	char http_listen[FM_NAME_SIZE];
 	char tls_ca[208], tls_certificate[208], tls_key[208];
 	char state_dir[208], points_dir[208], dbjob[208];
 	long long limits_ms[CO_LIMITS];

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mono.h"
 #include "coordinator/coordinator.h"
+#include "coordinator/http/http.h"
 #include "coordinator/notify.h"
 #include "coordinator/store/state_codec.h"
 #include "loop/peer.h"
@@ -27,7 +28,11 @@ commit(void *ctx, const struct co_state *state, const struct co_run_row *run,
 	struct fm_err err;
 
 	c.state = bytes;
-	if (co_journal_commit(daemon->journal, &c, &err) == 0) return 0;
+	if (co_journal_commit(daemon->journal, &c, &err) == 0) {
+		co_http_committed(daemon->http, state, run);
+		return 0;
+	}
+	co_http_refused(daemon->http);
 	fm_log(FM_LOG_ERROR, "the journal cannot be written; nothing is done until it can",
 	       "error=\"%s\"", err.text);
 	return -1;

@@ -88,6 +88,16 @@ int co_journal_events(struct co_journal *journal, uint64_t run, uint64_t after, 
 int co_journal_points(struct co_journal *journal, struct co_point_row **ret, unsigned *ret_count,
 		      struct fm_err *err); /* newest first, swept ones left out */
 
+/* Calls each with how many runs of a procedure ended so, and the number of the last of them. For a start: it reads
+ * all runs. */
+typedef void co_journal_each_end(void *arg, const char *procedure, const char *end, uint64_t count,
+				 uint64_t last_run);
+int co_journal_ends(struct co_journal *journal, co_journal_each_end *each, void *arg,
+		    struct fm_err *err);
+
+/* Of its files; asks the file system, not the database. */
+uint64_t co_journal_bytes(const struct co_journal *journal);
+
 /* Median of took_ms over the last `most` "done" events of this step in runs of this procedure; -1
  * when it never ran. */
 #define CO_MEDIAN_OF 7

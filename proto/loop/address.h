@@ -1,4 +1,5 @@
-/* address.h - "host:port", "[v6]:port" and "unix:/path" to socket addresses. Internal to loop/. */
+/* address.h - "host:port", "[v6]:port" and "unix:/path" to socket addresses. For loop/, and for a
+ * server that is not of peers. */
 #ifndef FM_LOOP_ADDRESS_H
 #define FM_LOOP_ADDRESS_H
 
