@@ -23,8 +23,9 @@
 #define PLACES 16
 #define BACKLOG 16
 #define HEADERS_MOST 8192
-#define VISIT_MS 5000 /* from accept to the answer's last byte */
-#define SWEEP_MS 100  /* only while somebody is connected */
+#define READ_MOST (2 * HEADERS_MOST) /* enough for the server to see that it is too much */
+#define VISIT_MS 5000		     /* from accept to the answer's last byte */
+#define SWEEP_MS 100		     /* only while somebody is connected */
 #define TEXT_TYPE "text/plain; charset=utf-8"
 
 /* The bufferevent is ours too, so that it is there until we have seen that the server let it go. */
@@ -96,8 +97,8 @@ on_sweep(evutil_socket_t fd, short what, void *arg)
 		if (visit->bev == NULL) continue;
 		/* The server takes this for its own limit, and frees it. */
 		if (!is_let_go(visit->bev) && fm_mono_since(now, visit->since) >= VISIT_MS)
-			bufferevent_trigger_event(visit->bev,
-						  BEV_EVENT_TIMEOUT | BEV_EVENT_READING, 0);
+			bufferevent_trigger_event(visit->bev, BEV_EVENT_TIMEOUT | BEV_EVENT_READING,
+						  0);
 		if (is_let_go(visit->bev)) end_visit(http, visit);
 	}
 	if (http->is_pausing && http->count < PLACES) {
@@ -116,7 +117,9 @@ on_visit(struct event_base *base, void *arg)
 	struct visit *visit = http->visits;
 
 	CHECK(bev != NULL);
-	bufferevent_setwatermark(bev, EV_READ, 0, HEADERS_MOST);
+	bufferevent_setwatermark(bev, EV_READ, 0, READ_MOST);
+	/* The listener was told to pause, and had one more at hand: the server's own limit must do. */
+	if (http->count == PLACES) return bev;
 	while (visit->bev != NULL) visit++;
 	bufferevent_incref(bev);
 	*visit = (struct visit){ bev, fm_mono_now() };
@@ -220,7 +223,8 @@ static void
 on_other(struct evhttp_request *request, void *arg)
 {
 	(void)arg;
-	say(request, HTTP_NOTFOUND, "Not Found", "There is nothing here; there are /metrics and /health.\n");
+	say(request, HTTP_NOTFOUND, "Not Found",
+	    "There is nothing here; there are /metrics and /health.\n");
 }
 
 /* ---- its life ---- */
@@ -231,11 +235,12 @@ resolve(const char *address, struct fm_address *ret, struct fm_err *err)
 	if (fm_address_resolve(address, FM_ADDRESS_PASSIVE, ret, err) == 0) return 0;
 	if (fm_address_resolve(address, FM_ADDRESS_PASSIVE | FM_ADDRESS_ANYWHERE, ret, NULL) != 0)
 		return -1;
-	return fm_fail(err, FM_ERR_CONFIG, 0,
-		       "%s is not a loopback address, and what is said there is neither encrypted nor "
-		       "asks who reads it: listen on 127.0.0.1, and scrape on this host or through a "
-		       "reverse proxy on it",
-		       address);
+	return fm_fail(
+		err, FM_ERR_CONFIG, 0,
+		"%s is not a loopback address, and what is said there is neither encrypted nor "
+		"asks who reads it: listen on 127.0.0.1, and scrape on this host or through a "
+		"reverse proxy on it",
+		address);
 }
 
 static int

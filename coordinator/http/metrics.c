@@ -60,7 +60,9 @@ put_label(FILE *out, const char *text)
 	}
 }
 
-/* texts: of the row's labels, behind the name of the node or gate. */
+#define TEXTS(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
+/* texts: of the row's labels, behind the name of the node or gate; ends with NULL. */
 static void
 put(struct scrape *s, const char *number, const char *const *texts)
 {
@@ -72,7 +74,7 @@ put(struct scrape *s, const char *number, const char *const *texts)
 		size_t length = strcspn(label, " ");
 
 		fprintf(s->out, "%c%.*s=\"", count == 0 ? '{' : ',', (int)length, label);
-		put_label(s->out, count == 0 && s->name ? s->name : *texts++);
+		put_label(s->out, count == 0 && s->name ? s->name : *texts ? *texts++ : "");
 		fputc('"', s->out);
 		label += length + strspn(label + length, " ");
 		count++;
@@ -92,7 +94,7 @@ put_count(struct scrape *s, uint64_t number, const char *const *texts)
 static void
 whole(struct scrape *s, int64_t number)
 {
-	put_count(s, number < 0 ? 0 : (uint64_t)number, NULL);
+	put_count(s, number < 0 ? 0 : (uint64_t)number, TEXTS(NULL));
 }
 
 /* A clock that was set back makes nothing negative. */
@@ -103,15 +105,15 @@ milli(struct scrape *s, int64_t number)
 	char text[NUMBER_SIZE];
 
 	FM_FORMAT(text, "%" PRIu64 ".%03" PRIu64, n / 1000, n % 1000);
-	put(s, text, NULL);
+	put(s, text, TEXTS(NULL));
 }
 
-#define info(s, ...) put(s, "1", (const char *const[]){ __VA_ARGS__ })
+#define info(s, ...) put(s, "1", TEXTS(__VA_ARGS__))
 
 static void
 states(struct scrape *s, const char *const *names, unsigned names_count, unsigned current)
 {
-	for (unsigned i = 0; i < names_count; i++) put_count(s, i == current, &names[i]);
+	for (unsigned i = 0; i < names_count; i++) put_count(s, i == current, TEXTS(names[i]));
 }
 
 /* ---- what more than a field is ---- */
@@ -167,8 +169,7 @@ runs_ended(struct scrape *s)
 	for (unsigned i = 0; co_procedures[i] != NULL && i < CO_TALLY_PROCEDURES; i++)
 		for (unsigned end = CO_END_DONE; end < CO_TALLY_ENDS; end++)
 			put_count(s, s->p->tally->ended[i][end],
-				  (const char *const[]){ co_procedures[i]->name,
-							 co_end_name((enum co_end)end) });
+				  TEXTS(co_procedures[i]->name, co_end_name((enum co_end)end)));
 }
 
 static bool
@@ -198,8 +199,8 @@ findings(struct scrape *s)
 	unsigned errors = 0;
 
 	for (unsigned i = 0; i < all; i++) errors += found[i].breaks;
-	put_count(s, errors, (const char *const[]){ "error" });
-	put_count(s, all - errors, (const char *const[]){ "warning" });
+	put_count(s, errors, TEXTS("error"));
+	put_count(s, all - errors, TEXTS("warning"));
 }
 
 static struct fm_node_traffic
@@ -258,9 +259,7 @@ co_metrics_write(const struct co_picture *picture, FILE *out)
 {
 	for (size_t i = 0; i < COUNT(metrics); i++) {
 		const struct metric *m = &metrics[i];
-		struct scrape s = {
-			.p = picture, .run = &picture->state->run, .m = m, .out = out
-		};
+		struct scrape s = { .p = picture, .run = &picture->state->run, .m = m, .out = out };
 
 		fprintf(out, "# HELP fermata_%s %s\n# TYPE fermata_%s %s\n", m->name, m->help,
 			m->name, m->type);

@@ -7,7 +7,8 @@
 #include "coordinator/store/journal_store.h"
 
 int
-co_journal_ends(struct co_journal *journal, co_journal_each_end *each, void *arg, struct fm_err *err)
+co_journal_ends(struct co_journal *journal, co_journal_each_end *each, void *arg,
+		struct fm_err *err)
 {
 	static const char sql[] = "select procedure, \"end\", count(*), max(run) from run "
 				  "where \"end\" <> '' group by procedure, \"end\"";

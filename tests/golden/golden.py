@@ -14,6 +14,7 @@ BUILD = pathlib.Path(os.environ.get("FERMATA_BUILD", KEPT.parents[1] / "build"))
 PRINTED = [
     ("fermata.scd", "coordinator/fermata", "--print-commands"),
     ("coordinator-options.scd", "coordinator/fermata-coordinator", "--print-options"),
+    ("metrics.scd", "coordinator/fermata-coordinator", "--print-metrics"),
     ("procedures.scd", "coordinator/fermata-coordinator", "--print-procedures"),
     ("agent-options.scd", "agent/fermata-agent", "--options"),
 ]

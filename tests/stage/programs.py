@@ -71,7 +71,7 @@ class Coordinator(Daemon):
                          "bindir": postgres.bindir},
             "coordinator": {"listen": f"127.0.0.1:{self.port}", "socket": self.socket, "state_dir": self.state,
                             "restore_points": self.folder / "restore-points"},
-            "limits": {}, "tls": {},
+            "limits": {}, "tls": {}, "http": {},
         }
         for section, values in options.items():
             sections.setdefault(section, {}).update(values)
@@ -84,6 +84,11 @@ class Coordinator(Daemon):
 
     def configure_section(self, section, **values):
         self._sections.setdefault(section, {}).update(values)
+        write_ini(self.ini, self._sections)
+
+    def configure_http(self, **http):
+        """The same for [http]."""
+        self._sections["http"].update(http)
         write_ini(self.ini, self._sections)
 
     @property
