@@ -1,11 +1,16 @@
 #!/bin/sh
-# page.sh SOURCE [MARK FILE] - a manual page on standard output: scdoc of SOURCE, in which the line
-# @MARK@ is replaced by FILE, which a program printed about its own tables.
+# page.sh SOURCE [MARK FILE ...] - a manual page on standard output: scdoc of SOURCE, in which each line
+# @MARK@ is replaced by its FILE, which a program printed about its own tables.
 set -eu
-if [ $# = 1 ]; then
-    exec scdoc <"$1"
-fi
-sed -e "/^@$2@\$/{
-r $3
+source=$1
+shift
+script=
+while [ $# -gt 0 ]; do
+    script="$script
+/^@$1@\$/{
+r $2
 d
-}" "$1" | scdoc
+}"
+    shift 2
+done
+sed -e "$script" "$source" | scdoc

@@ -21,6 +21,7 @@
 #include "loop/address.h"
 
 #define PLACES 16
+#define LISTENERS_MOST 4
 #define BACKLOG 16
 #define HEADERS_MOST 8192
 #define READ_MOST (2 * HEADERS_MOST) /* enough for the server to see that it is too much */
@@ -37,7 +38,8 @@ struct visit {
 struct co_http {
 	struct co_daemon *daemon;
 	struct evhttp *server;
-	struct evconnlistener *listener;
+	struct evconnlistener *listeners[LISTENERS_MOST];
+	unsigned listener_count;
 	struct event *sweep;
 	struct visit visits[PLACES];
 	unsigned count;
@@ -59,7 +61,8 @@ sweep_soon(struct co_http *http)
 static void
 pause_accepting(struct co_http *http)
 {
-	if (!http->is_pausing) evconnlistener_disable(http->listener);
+	for (unsigned i = 0; i < http->listener_count; i++)
+		evconnlistener_disable(http->listeners[i]);
 	http->is_pausing = true;
 	sweep_soon(http);
 }
@@ -103,7 +106,8 @@ on_sweep(evutil_socket_t fd, short what, void *arg)
 	}
 	if (http->is_pausing && http->count < PLACES) {
 		http->is_pausing = false;
-		evconnlistener_enable(http->listener);
+		for (unsigned i = 0; i < http->listener_count; i++)
+			evconnlistener_enable(http->listeners[i]);
 	}
 	if (http->count > 0) sweep_soon(http);
 }
@@ -246,19 +250,30 @@ resolve(const char *address, struct fm_address *ret, struct fm_err *err)
 static int
 listen_at(struct co_http *http, const char *address, struct fm_err *err)
 {
+	struct evconnlistener *listener = NULL;
 	struct fm_address at;
 
-	if (strchr(address, ' ') != NULL)
-		return fm_fail(err, FM_ERR_CONFIG, 0, "\"%s\" are several addresses; give one",
-			       address);
+	if (http->listener_count == LISTENERS_MOST)
+		return fm_fail(err, FM_ERR_CONFIG, 0, "more than %d addresses", LISTENERS_MOST);
 	if (resolve(address, &at, err) != 0) return -1;
-	http->listener = evconnlistener_new_bind(
-		http->daemon->base, NULL, NULL,
-		LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE, BACKLOG,
-		(const struct sockaddr *)&at.sa, (int)at.size);
-	if (http->listener == NULL) return fm_fail(err, FM_ERR_IO, errno, "listen on %s", address);
-	evconnlistener_set_error_cb(http->listener, on_accept_error);
-	CHECK(evhttp_bind_listener(http->server, http->listener) != NULL);
+	listener = evconnlistener_new_bind(http->daemon->base, NULL, NULL,
+					   LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC |
+						   LEV_OPT_REUSEABLE,
+					   BACKLOG, (const struct sockaddr *)&at.sa, (int)at.size);
+	if (listener == NULL) return fm_fail(err, FM_ERR_IO, errno, "listen on %s", address);
+	evconnlistener_set_error_cb(listener, on_accept_error);
+	CHECK(evhttp_bind_listener(http->server, listener) != NULL);
+	http->listeners[http->listener_count++] = listener;
+	return 0;
+}
+
+static int
+listen_at_all(struct co_http *http, const char *list, struct fm_err *err)
+{
+	char address[FM_ADDRESS_SIZE];
+
+	while (fm_address_next(&list, address, sizeof(address)))
+		if (listen_at(http, address, err) != 0) return -1;
 	return 0;
 }
 
@@ -301,7 +316,8 @@ co_http_open(struct co_daemon *daemon, struct fm_err *err)
 	evhttp_set_cb(http->server, "/health", on_health, http);
 	evhttp_set_cb(http->server, "/", on_root, http);
 	evhttp_set_gencb(http->server, on_other, http);
-	if (listen_at(http, daemon->settings.http_listen, err) != 0 || begin_tally(http, err) != 0)
+	if (listen_at_all(http, daemon->settings.http_listen, err) != 0 ||
+	    begin_tally(http, err) != 0)
 		return fm_wrap(err, "[http] listen");
 	fm_log(FM_LOG_NOTICE, "metrics", "http=%s", daemon->settings.http_listen);
 	return 0;
@@ -311,7 +327,7 @@ void
 co_http_close(struct co_http *http)
 {
 	if (http == NULL) return;
-	evhttp_free(http->server); /* and the listener */
+	evhttp_free(http->server); /* and the listeners */
 	for (unsigned i = 0; i < PLACES; i++)
 		if (http->visits[i].bev != NULL) end_visit(http, &http->visits[i]);
 	event_free(http->sweep);

@@ -315,14 +315,29 @@ def test_only_loopback_and_only_what_is_free(make_scraped):
     cluster = make_scraped(start=False)
     said = listening(cluster, "0.0.0.0:9999")
     assert "[http] listen: 0.0.0.0:9999 is not a loopback address" in said and "reverse proxy" in said, said
-    said = listening(cluster, f"127.0.0.1:{cluster.http} [::1]:{cluster.http}")
-    assert "several addresses; give one" in said, said
+    said = listening(cluster, " ".join(["127.0.0.1:0"] * 5))
+    assert "[http] listen: more than 4 addresses" in said, said
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen(1)
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         said = listening(cluster, address)
     assert f"[http] listen: listen on {address}: Address already in use" in said, said
+
+
+def test_two_addresses_are_one_server(make_scraped):
+    cluster = make_scraped(start=False)
+    ports = free_port(), free_port()
+    cluster.coordinator.configure_http(listen=" ".join(f"127.0.0.1:{port}" for port in ports))
+    cluster.coordinator.start()
+    assert [ask(port, "/health")[2] for port in ports] == ["ok\n", "ok\n"]
+    with Crowd(ports[0], PLACES) as crowd:
+        wait_for(lambda: sockets(cluster) >= PLACES, 20, "all places are taken", every=0.1)
+        with pytest.raises(TimeoutError), socket.create_connection(("127.0.0.1", ports[1]), timeout=1) as one:
+            one.sendall(b"GET /health HTTP/1.1\r\n\r\n")
+            one.recv(100)
+        crowd.say(b"GET / HTTP/1.1\r\n\r\n")
+        assert ask(ports[1], "/health")[2] == "ok\n"
 
 
 def test_nothing_listens_unless_it_is_asked_for(cluster):

@@ -3,9 +3,10 @@ could be read, printed or kept."""
 
 import pathlib
 import subprocess
+import urllib.request
 
 from stage.application import Release
-from stage.place import wait_for
+from stage.place import free_port, wait_for
 from secrecy import Looking, in_answers, in_files, in_processes
 
 MARK = "fermata7s3cret"
@@ -27,8 +28,14 @@ def plant(cluster):
     return {name: value for name, value in secrets.items() if len(value) >= 8}
 
 
+def scraped(address):
+    with urllib.request.urlopen(f"http://{address}/metrics", timeout=30) as answer:
+        return answer.read().decode()
+
+
 def test_no_secret_is_anywhere_it_must_not_be(make_cluster):
-    cluster = make_cluster(start=False, tls=True)
+    http = f"127.0.0.1:{free_port()}"
+    cluster = make_cluster(start=False, tls=True, coordinator={"http": {"listen": http}})
     hook = cluster.folder / "hook"
     hook.write_text("#!/bin/sh\nenv\n")
     hook.chmod(0o755)
@@ -43,11 +50,15 @@ def test_no_secret_is_anywhere_it_must_not_be(make_cluster):
     wait_for(lambda: cluster.cli.status()["status"]["run"]["state"] == "held", 30, "the page is up")
     link = cluster.cli("bypass", "--json", expect=0).json[0]["bypass"]["url"]
     secrets["the bypass link"] = link.rsplit("=", 1)[-1].rsplit("/", 1)[-1][-24:]
+    metrics = scraped(http)
+    assert 'fermata_run_info{command="maintenance",step="hold"' in metrics
     cluster.cli("maintenance", "end", expect=0)
     with Looking(cluster, secrets) as looking:
         cluster.cli("upgrade", "--to", "2.2.16", "--yes", expect=0)
     assert looking.looks > 10 and not looking.found
+    metrics += scraped(http)
     assert not in_answers(cluster, secrets)
+    assert not [name for name, value in secrets.items() if value in metrics]
     assert not in_files(cluster, secrets)
 
 
