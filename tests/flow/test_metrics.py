@@ -315,7 +315,7 @@ def test_only_loopback_and_only_what_is_free(make_scraped):
     cluster = make_scraped(start=False)
     said = listening(cluster, "0.0.0.0:9999")
     assert "[http] listen: 0.0.0.0:9999 is not a loopback address" in said and "reverse proxy" in said, said
-    said = listening(cluster, " ".join(["127.0.0.1:0"] * 5))
+    said = listening(cluster, " ".join(f"127.1:{free_port()}" for _ in range(5)))
     assert "[http] listen: more than 4 addresses" in said, said
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
