@@ -11,7 +11,7 @@ co_journal_ends(struct co_journal *journal, co_journal_each_end *each, void *arg
 		struct fm_err *err)
 {
 	static const char sql[] = "select procedure, \"end\", count(*), max(run) from run "
-				  "where \"end\" <> '' group by procedure, \"end\"";
+				  "where \"end\" <> '' group by procedure, \"end\" order by 1, 2";
 	_cleanup_(co_statement_free) sqlite3_stmt *s = NULL;
 	int rc;
 

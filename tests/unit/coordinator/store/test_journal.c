@@ -131,6 +131,48 @@ test_median(void **state)
 	co_journal_close(journal);
 }
 
+struct ended {
+	char text[400];
+	uint64_t count;
+};
+
+static void
+add_ended(void *arg, const char *procedure, const char *end, uint64_t count, uint64_t last_run)
+{
+	struct ended *ended = arg;
+
+	FM_APPEND(ended->text, "%s %s %llu %llu; ", procedure, end, (unsigned long long)count,
+		  (unsigned long long)last_run);
+	ended->count += count;
+}
+
+/* Told is how many, and up to which; a run that has not ended is none of them. */
+static void
+test_ends_are_counted(void **state)
+{
+	static const struct co_run_row rows[] = {
+		{ .run = 1, .procedure = "upgrade", .end = "done" },
+		{ .run = 2, .procedure = "upgrade", .end = "refused" },
+		{ .run = 3, .procedure = "upgrade", .end = "done" },
+		{ .run = 4, .procedure = "upgrade", .end = "" },
+	};
+	struct co_journal *journal = open_journal(*state);
+	struct ended ended = { .count = 0 };
+	uint64_t before = co_journal_bytes(journal);
+
+	assert_int_equal(co_journal_ends(journal, add_ended, &ended, NULL), 0);
+	assert_int_equal(ended.count, 0);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct co_commit commit = { .state = (const uint8_t *)"", .run = &rows[i] };
+
+		assert_int_equal(co_journal_commit(journal, &commit, NULL), 0);
+	}
+	assert_int_equal(co_journal_ends(journal, add_ended, &ended, NULL), 0);
+	assert_string_equal(ended.text, "upgrade done 2 3; upgrade refused 1 2; ");
+	assert_true(before > 0 && co_journal_bytes(journal) > before);
+	co_journal_close(journal);
+}
+
 static void
 test_is_for_its_owner_only(void **state)
 {
@@ -265,15 +307,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_begins_empty),
-		TEST(test_keeps_every_field),
-		TEST(test_replaces_and_orders),
-		TEST(test_median),
-		TEST(test_is_for_its_owner_only),
-		TEST(test_one_process),
-		TEST(test_damaged),
-		TEST(test_no_database_at_all),
-		TEST(test_newer_and_foreign),
+		TEST(test_begins_empty),	TEST(test_keeps_every_field),
+		TEST(test_replaces_and_orders), TEST(test_median),
+		TEST(test_ends_are_counted),	TEST(test_is_for_its_owner_only),
+		TEST(test_one_process),		TEST(test_damaged),
+		TEST(test_no_database_at_all),	TEST(test_newer_and_foreign),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
