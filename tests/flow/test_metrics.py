@@ -271,7 +271,7 @@ def test_a_crowd_that_never_ends_its_request_stops_nothing(scraped):
     assert grown(scraped, used) < 1024, "KiB"
 
 
-def test_who_reads_nothing_is_ended_too(scraped):
+def test_who_does_not_hang_up_is_let_go(scraped):
     idle = sockets(scraped)
     with Crowd(scraped.http, PLACES) as crowd:
         wait_for(lambda: sockets(scraped) == idle + PLACES, 20, "all are in", every=0.1)
