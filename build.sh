@@ -34,7 +34,7 @@ declare -A packages=(
         libhttp-parser-dev libsmartcols-dev libsystemd-dev libcap-ng-dev libbsd-dev libssl-dev
         libcmocka-dev zlib1g-dev nginx nginx-dev scdoc"
     [test]="python3 python3-pytest python3-h2 python3-psycopg2 python3-websockets
-        python3-prometheus-client
+        python3-prometheus-client python3-dnslib
         python3-pytest-rerunfailures python3-pytest-xdist postgresql
         postgresql-client redis-server procps iproute2 curl docker.io docker-registry"
     [real]="ca-certificates curl"

@@ -47,7 +47,19 @@ ngx_http_fermata_adopt(ngx_http_fermata_ctx_t *ctx)
     u = ctx->request->upstream;
     ucf = ngx_http_fermata_upstream_conf(ctx->request);
 
-    if (ucf == NULL || ctx->wrapped == u || !ctx->counted) {
+    if (ucf == NULL || !ctx->counted) {
+        return;
+    }
+
+    if (ctx->wrapped == u) {
+
+        if (ucf->resolved) {
+
+            /* since its beginning; there may be fewer nodes left now */
+
+            ngx_http_fermata_limit_tries(&u->peer, ctx);
+        }
+
         return;
     }
 

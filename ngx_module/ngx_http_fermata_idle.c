@@ -12,9 +12,15 @@
 /* How old the counts may be. */
 #define NGX_HTTP_FERMATA_IDLE_MS  1000
 
+#define ngx_http_fermata_is_denied(word, node)                                \
+    (fm_gate_word_mode(word) == FM_GATE_CLOSED                                \
+     || !fm_gate_may_use(word, (int) (node)))
+
 
 static ngx_int_t ngx_http_fermata_idle_node(ngx_connection_t *c,
     ngx_http_fermata_main_conf_t *mcf, uint64_t word, ngx_uint_t *denied);
+static ngx_int_t ngx_http_fermata_idle_marked(uint64_t marked, uint64_t word,
+    ngx_uint_t *denied);
 
 
 void
@@ -93,8 +99,13 @@ ngx_http_fermata_idle_node(ngx_connection_t *c,
     ngx_http_fermata_srv_conf_t  **ucfp;
 
     len = sizeof(ngx_sockaddr_t);
-    found = FM_GATE_NO_NODE;
-    *denied = 0;
+
+    found = ngx_http_fermata_idle_marked(ngx_http_fermata_marked(c, mcf), word,
+                                         denied);
+
+    if (*denied) {
+        return found;
+    }
 
     if (getpeername(c->fd, &sa.sockaddr, &len) == -1) {
         return found;
@@ -118,9 +129,7 @@ ngx_http_fermata_idle_node(ngx_connection_t *c,
 
             /* one address may be a node of two names: one denied is enough */
 
-            if (fm_gate_word_mode(word) == FM_GATE_CLOSED
-                || !fm_gate_may_use(word, (int) found))
-            {
+            if (ngx_http_fermata_is_denied(word, found)) {
                 *denied = 1;
                 return found;
             }
@@ -128,4 +137,53 @@ ngx_http_fermata_idle_node(ngx_connection_t *c,
     }
 
     return found;
+}
+
+
+/* The same of one that carries the marks of its nodes: any denied is enough. */
+
+static ngx_int_t
+ngx_http_fermata_idle_marked(uint64_t marked, uint64_t word,
+    ngx_uint_t *denied)
+{
+    ngx_int_t  node, found;
+
+    found = FM_GATE_NO_NODE;
+    *denied = 0;
+
+    for (node = 0; marked && !*denied; node++, marked >>= 1) {
+
+        if (marked & 1) {
+            found = node;
+            *denied = ngx_http_fermata_is_denied(word, node);
+        }
+    }
+
+    return found;
+}
+
+
+/*
+ * Whether the connection of a ride that ends may be kept: not where it would
+ * keep its node's server from ending, nor where nobody could tell whose it is.
+ */
+
+ngx_uint_t
+ngx_http_fermata_may_keep(ngx_peer_connection_t *pc,
+    ngx_http_fermata_ctx_t *ctx, uint64_t word)
+{
+    if (word != FM_GATE_WORD_OPEN
+        && ngx_http_fermata_is_denied(word, ctx->node))
+    {
+        return 0;
+    }
+
+    if (!ctx->ucf->resolved || pc->connection == NULL
+        || !ctx->request->upstream->keepalive)
+    {
+        return 1;
+    }
+
+    return ngx_http_fermata_mark(pc->connection, ctx->mcf, ctx->node)
+           == NGX_OK;
 }

@@ -345,6 +345,8 @@ ngx_http_fermata_create_srv_conf(ngx_conf_t *cf)
      *     ucf->init = NULL;
      *     ucf->mcf = NULL;
      *     ucf->which = { { 0, NULL }, NULL, 0 };
+     *     ucf->upstream = NULL;
+     *     ucf->resolved = 0;
      */
 
     return ngx_pcalloc(cf->pool, sizeof(ngx_http_fermata_srv_conf_t));

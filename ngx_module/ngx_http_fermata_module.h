@@ -115,7 +115,8 @@ typedef struct {
 
 typedef struct {
     ngx_str_t                        name;
-    ngx_addr_t                       addr;
+    ngx_addr_t                       addr;      /* by name: nowhere */
+    ngx_str_t                        server;    /* as it stands, or empty */
     ngx_int_t                        index;
 } ngx_http_fermata_node_t;
 
@@ -196,6 +197,8 @@ typedef struct {
     ngx_http_upstream_init_peer_pt   init;      /* the balancer's */
     ngx_http_fermata_main_conf_t    *mcf;
     ngx_http_fermata_which_t         which;
+    ngx_http_upstream_srv_conf_t    *upstream;
+    ngx_uint_t                       resolved;  /* servers at run time */
 } ngx_http_fermata_srv_conf_t;
 
 
@@ -240,6 +243,7 @@ typedef struct {
     ngx_int_t                        node;
     ngx_int_t                        served;    /* the last node, for logs */
 
+    ngx_uint_t                       version;   /* of the resolved peers */
     void                            *data;
     ngx_event_get_peer_pt            get;
     ngx_event_free_peer_pt           free;
@@ -368,6 +372,7 @@ void ngx_http_fermata_assets_merge(ngx_http_fermata_loc_conf_t *conf,
 
 #include "ngx_http_fermata_page.h"
 #include "ngx_http_fermata_cluster.h"
+#include "ngx_http_fermata_upstream.h"
 
 
 /* rides: ngx_http_fermata_ride.c */
@@ -382,27 +387,6 @@ ngx_int_t ngx_http_fermata_board(ngx_http_request_t *r,
     ngx_http_fermata_main_conf_t *mcf);
 void ngx_http_fermata_upgraded(ngx_http_fermata_ctx_t *ctx);
 void ngx_http_fermata_settle(ngx_http_fermata_ctx_t *ctx);
-
-
-/* nodes: ngx_http_fermata_upstream.c, balancers: ngx_http_fermata_peer.c */
-
-ngx_int_t ngx_http_fermata_peer_node(ngx_peer_connection_t *pc,
-    ngx_http_fermata_srv_conf_t *ucf);
-ngx_int_t ngx_http_fermata_init_peer(ngx_http_request_t *r,
-    ngx_http_upstream_srv_conf_t *us);
-void ngx_http_fermata_wrap(ngx_http_upstream_t *u,
-    ngx_http_fermata_ctx_t *ctx, ngx_http_fermata_srv_conf_t *ucf);
-void ngx_http_fermata_take(ngx_http_fermata_ctx_t *ctx, ngx_int_t node);
-char *ngx_http_fermata_nodes(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-ngx_int_t ngx_http_fermata_assign_upstreams(ngx_conf_t *cf,
-    ngx_http_fermata_main_conf_t *root);
-char *ngx_http_fermata_upstream_init(ngx_conf_t *cf);
-
-
-/* rides of an open gate: ngx_http_fermata_adopt.c */
-
-void ngx_http_fermata_adopt(ngx_http_fermata_ctx_t *ctx);
-ngx_int_t ngx_http_fermata_served(ngx_http_fermata_ctx_t *ctx);
 
 
 /* each worker: ngx_http_fermata_worker.c */
@@ -434,6 +418,8 @@ void ngx_http_fermata_tabs_look(ngx_http_fermata_main_conf_t *mcf);
 
 void ngx_http_fermata_look_idle(ngx_http_fermata_main_conf_t *mcf,
     ngx_uint_t changed);
+ngx_uint_t ngx_http_fermata_may_keep(ngx_peer_connection_t *pc,
+    ngx_http_fermata_ctx_t *ctx, uint64_t word);
 
 
 /* the coordinator's line: ngx_http_fermata_client.c */

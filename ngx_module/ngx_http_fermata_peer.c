@@ -8,21 +8,19 @@
 #include "ngx_http_fermata_module.h"
 
 
-static ngx_inline ngx_uint_t ngx_http_fermata_may(ngx_http_fermata_ctx_t *ctx,
-    uint64_t word, ngx_int_t node);
 static NGX_HTTP_FERMATA_SLOW ngx_int_t ngx_http_fermata_init_wrapped(
     ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us,
     ngx_http_fermata_srv_conf_t *ucf);
-static void ngx_http_fermata_limit_tries(ngx_peer_connection_t *pc,
+static void ngx_http_fermata_hook(ngx_peer_connection_t *pc,
+    ngx_http_fermata_ctx_t *ctx);
+static ngx_int_t ngx_http_fermata_ask_balancer(ngx_peer_connection_t *pc,
+    ngx_http_fermata_ctx_t *ctx);
+static ngx_int_t ngx_http_fermata_renew(ngx_peer_connection_t *pc,
     ngx_http_fermata_ctx_t *ctx);
 static ngx_uint_t ngx_http_fermata_is_refused(ngx_http_fermata_ctx_t *ctx,
     uint64_t word);
 static ngx_int_t ngx_http_fermata_get_peer(ngx_peer_connection_t *pc,
     void *data);
-static ngx_int_t ngx_http_fermata_no_peer(ngx_peer_connection_t *pc,
-    ngx_http_fermata_ctx_t *ctx, uint64_t word);
-static ngx_int_t ngx_http_fermata_pinned_peer(ngx_peer_connection_t *pc,
-    ngx_http_fermata_ctx_t *ctx, uint64_t word);
 static void ngx_http_fermata_reject(ngx_peer_connection_t *pc,
     ngx_http_fermata_ctx_t *ctx, ngx_int_t rc, ngx_uint_t tries);
 static void ngx_http_fermata_free_peer(ngx_peer_connection_t *pc, void *data,
@@ -63,12 +61,31 @@ ngx_http_fermata_init_peer(ngx_http_request_t *r,
 }
 
 
+/*
+ * Where servers are resolved at run time only the balancer's answer says which
+ * node it is: afterwards the name may have moved on.  So it is looked at.
+ */
+
+ngx_int_t
+ngx_http_fermata_init_resolved(ngx_http_request_t *r,
+    ngx_http_upstream_srv_conf_t *us)
+{
+    return ngx_http_fermata_init_wrapped(r, us,
+                 ngx_http_conf_upstream_srv_conf(us, ngx_http_fermata_module));
+}
+
+
 static ngx_int_t
 ngx_http_fermata_init_wrapped(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us, ngx_http_fermata_srv_conf_t *ucf)
 {
+    ngx_uint_t                     version;
     ngx_http_fermata_ctx_t        *ctx;
     ngx_http_fermata_main_conf_t  *mcf;
+
+    /* before the balancer looks at them itself */
+
+    version = ngx_http_fermata_version(ucf);
 
     if (ucf->init(r, us) != NGX_OK) {
         return NGX_ERROR;
@@ -112,20 +129,12 @@ ngx_http_fermata_init_wrapped(ngx_http_request_t *r,
         ctx->mcf->slot->bypassed += ctx->bypassed;
     }
 
-    if (mcf->sh->word != FM_GATE_WORD_OPEN || mcf->blind) {
+    if (mcf->sh->word != FM_GATE_WORD_OPEN || mcf->blind || ucf->resolved) {
         ngx_http_fermata_wrap(r->upstream, ctx, ucf);
+        ctx->version = version;
     }
 
     return NGX_OK;
-}
-
-
-static ngx_inline ngx_uint_t
-ngx_http_fermata_may(ngx_http_fermata_ctx_t *ctx, uint64_t word,
-    ngx_int_t node)
-{
-    return ctx->bypassed ? fm_gate_may_bypass(word, (int) node)
-                         : fm_gate_may_use(word, (int) node);
 }
 
 
@@ -145,6 +154,14 @@ ngx_http_fermata_wrap(ngx_http_upstream_t *u, ngx_http_fermata_ctx_t *ctx,
     ctx->direct_done = 0;
     ctx->json = ngx_http_fermata_wants_json(ctx->request);
 
+    ngx_http_fermata_hook(pc, ctx);
+    ngx_http_fermata_limit_tries(pc, ctx);
+}
+
+
+static void
+ngx_http_fermata_hook(ngx_peer_connection_t *pc, ngx_http_fermata_ctx_t *ctx)
+{
     ctx->data = pc->data;
     ctx->get = pc->get;
     ctx->free = pc->free;
@@ -172,48 +189,70 @@ ngx_http_fermata_wrap(ngx_http_upstream_t *u, ngx_http_fermata_ctx_t *ctx,
     }
 
 #endif
-
-    ngx_http_fermata_limit_tries(pc, ctx);
 }
 
 
 /*
- * As many tries as there are nodes left: the answer of the last one is passed
- * on to the visitor, however it is.  A node that is in use and must not be
- * any more has a try of its own.
+ * A balancer gives nothing more to a request once its servers have other
+ * addresses: it is set up anew.
  */
 
-static void
-ngx_http_fermata_limit_tries(ngx_peer_connection_t *pc,
+static ngx_int_t
+ngx_http_fermata_ask_balancer(ngx_peer_connection_t *pc,
     ngx_http_fermata_ctx_t *ctx)
 {
-    uint64_t                  word;
-    ngx_uint_t                i, n;
-    ngx_http_fermata_node_t  *node;
+    ngx_int_t   rc;
+    ngx_uint_t  version;
 
-    word = ctx->mcf->sh->word;
+    rc = ctx->get(pc, ctx->data);
 
-    if (word == FM_GATE_WORD_OPEN) {
-        return;
+    if (rc != NGX_BUSY || !ctx->ucf->resolved) {
+        return rc;
     }
 
-    node = ctx->ucf->nodes->elts;
+    version = ngx_http_fermata_version(ctx->ucf);
 
-    for (i = 0, n = 0; i < ctx->ucf->nodes->nelts; i++) {
-        n += ngx_http_fermata_may(ctx, word, node[i].index);
+    if (version == ctx->version) {
+        return rc;
     }
 
-    if (n && pc->sockaddr && !ngx_http_fermata_may(ctx, word, ctx->node)) {
-        n++;
+    ctx->version = version;
+
+    rc = ngx_http_fermata_renew(pc, ctx);
+
+    return rc == NGX_OK ? ctx->get(pc, ctx->data) : rc;
+}
+
+
+static ngx_int_t
+ngx_http_fermata_renew(ngx_peer_connection_t *pc, ngx_http_fermata_ctx_t *ctx)
+{
+    ngx_uint_t  tries;
+
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, pc->log, 0,
+                   "fermata sets a balancer up anew, version:%ui",
+                   ctx->version);
+
+    tries = pc->tries;
+
+    pc->data = NULL;
+    pc->get = ctx->get;
+    pc->free = ctx->free;
+    pc->notify = ctx->notify;
+#if (NGX_HTTP_SSL)
+    pc->set_session = ctx->set_session;
+    pc->save_session = ctx->save_session;
+#endif
+
+    if (ctx->ucf->init(ctx->request, ctx->ucf->upstream) != NGX_OK) {
+        return NGX_ERROR;
     }
 
-    if (n && pc->tries > n) {
-        pc->tries = n;
-    }
+    ngx_http_fermata_hook(pc, ctx);
 
-    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, pc->log, 0,
-                   "fermata wraps a balancer, word:%016xL nodes:%ui tries:%ui",
-                   word, n, pc->tries);
+    pc->tries = tries;
+
+    return NGX_OK;
 }
 
 
@@ -234,7 +273,7 @@ ngx_http_fermata_get_peer(ngx_peer_connection_t *pc, void *data)
 
     uint64_t    word;
     ngx_int_t   rc, node;
-    ngx_uint_t  i, tries;
+    ngx_uint_t  i, n, tries;
 
     /* read again: the word may have changed while the body was read */
 
@@ -247,15 +286,15 @@ ngx_http_fermata_get_peer(ngx_peer_connection_t *pc, void *data)
 
     /* a balancer with a single server gives the same one for ever */
 
-    for (i = 0; i < 2 * ctx->ucf->nodes->nelts + 2; i++) {
+    for (i = 0, n = 2 * ctx->ucf->nodes->nelts + 2; i < n; i++) {
 
-        rc = ctx->get(pc, ctx->data);
+        rc = ngx_http_fermata_ask_balancer(pc, ctx);
 
         if (rc != NGX_OK && rc != NGX_DONE) {
             break;
         }
 
-        node = ngx_http_fermata_peer_node(pc, ctx->ucf);
+        node = ngx_http_fermata_given_node(pc, ctx->ucf);
 
         if (word == FM_GATE_WORD_OPEN
             || ngx_http_fermata_may(ctx, word, node))
@@ -270,6 +309,10 @@ ngx_http_fermata_get_peer(ngx_peer_connection_t *pc, void *data)
 
         ngx_http_fermata_reject(pc, ctx, rc, tries);
 
+        if (i == 0) {
+            n += 2 * ngx_http_fermata_count_peers(ctx->ucf, NULL);
+        }
+
         rc = NGX_BUSY;
     }
 
@@ -282,70 +325,6 @@ ngx_http_fermata_get_peer(ngx_peer_connection_t *pc, void *data)
     }
 
     return ngx_http_fermata_no_peer(pc, ctx, word);
-}
-
-
-/* The page in place of 502. */
-
-static ngx_int_t
-ngx_http_fermata_no_peer(ngx_peer_connection_t *pc,
-    ngx_http_fermata_ctx_t *ctx, uint64_t word)
-{
-    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, pc->log, 0,
-                   "fermata finds no node, word:%016xL", word);
-
-    ctx->blocked = 1;
-
-    return NGX_BUSY;
-}
-
-
-/* The balancer has given up on the node that has to serve: one more try. */
-
-static ngx_int_t
-ngx_http_fermata_pinned_peer(ngx_peer_connection_t *pc,
-    ngx_http_fermata_ctx_t *ctx, uint64_t word)
-{
-    ngx_int_t                 pinned;
-    ngx_uint_t                i;
-    ngx_http_fermata_node_t  *node;
-
-    pinned = fm_gate_only_node(word, ctx->bypassed);
-
-    if (pinned == FM_GATE_NO_NODE) {
-        return NGX_BUSY;
-    }
-
-    if (ctx->direct_done || !ngx_http_fermata_may(ctx, word, pinned)) {
-        return NGX_BUSY;
-    }
-
-    node = ctx->ucf->nodes->elts;
-
-    for (i = 0; i < ctx->ucf->nodes->nelts; i++) {
-
-        if (node[i].index != pinned) {
-            continue;
-        }
-
-        ngx_log_debug0(NGX_LOG_DEBUG_HTTP, pc->log, 0,
-                       "fermata tries the pinned node itself");
-
-        ctx->direct = 1;
-        ctx->direct_done = 1;
-
-        pc->sockaddr = node[i].addr.sockaddr;
-        pc->socklen = node[i].addr.socklen;
-        pc->name = &node[i].addr.name;
-        pc->cached = 0;
-        pc->connection = NULL;
-
-        ngx_http_fermata_take(ctx, pinned);
-
-        return NGX_OK;
-    }
-
-    return NGX_BUSY;
 }
 
 
@@ -427,12 +406,7 @@ ngx_http_fermata_free_peer(ngx_peer_connection_t *pc, void *data,
 
     } else {
 
-        if (word != FM_GATE_WORD_OPEN
-            && (fm_gate_word_mode(word) == FM_GATE_CLOSED
-                || !fm_gate_may_use(word, (int) ctx->node)))
-        {
-            /* an idle connection would keep the node's server from ending */
-
+        if (!ngx_http_fermata_may_keep(pc, ctx, word)) {
             u->keepalive = 0;
         }
 

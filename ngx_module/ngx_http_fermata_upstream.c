@@ -12,15 +12,15 @@ static char *ngx_http_fermata_nodes_cluster(ngx_conf_t *cf,
     ngx_http_fermata_srv_conf_t *ucf, ngx_str_t *value);
 static ngx_int_t ngx_http_fermata_add_node(ngx_conf_t *cf,
     ngx_http_fermata_srv_conf_t *ucf, ngx_str_t *value);
+static ngx_int_t ngx_http_fermata_push_nodes(ngx_http_fermata_srv_conf_t *ucf,
+    ngx_str_t *name, ngx_url_t *u);
 static ngx_http_fermata_srv_conf_t *ngx_http_fermata_nodes_of(
     ngx_http_upstream_srv_conf_t *uscf);
 static ngx_int_t ngx_http_fermata_count_names(ngx_conf_t *cf,
     ngx_http_fermata_main_conf_t *mcf);
-static ngx_int_t ngx_http_fermata_check_servers(ngx_conf_t *cf,
-    ngx_http_upstream_srv_conf_t *uscf, ngx_http_fermata_srv_conf_t *ucf);
 
 
-/* fermata_nodes [cluster=name] name=address ...; */
+/* fermata_nodes [cluster=name] name=address|server ...; */
 
 char *
 ngx_http_fermata_nodes(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
@@ -92,11 +92,9 @@ static ngx_int_t
 ngx_http_fermata_add_node(ngx_conf_t *cf, ngx_http_fermata_srv_conf_t *ucf,
     ngx_str_t *value)
 {
-    u_char                   *p;
-    ngx_url_t                 u;
-    ngx_str_t                 name;
-    ngx_uint_t                i;
-    ngx_http_fermata_node_t  *node;
+    u_char     *p;
+    ngx_url_t   u;
+    ngx_str_t   name;
 
     p = ngx_strlchr(value->data, value->data + value->len, '=');
 
@@ -125,6 +123,7 @@ ngx_http_fermata_add_node(ngx_conf_t *cf, ngx_http_fermata_srv_conf_t *ucf,
     u.url.data = p + 1;
     u.url.len = value->data + value->len - u.url.data;
     u.default_port = 80;
+    u.no_resolve = 1;
 
     if (ngx_parse_url(cf->pool, &u) != NGX_OK) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s in node \"%V\"",
@@ -132,16 +131,41 @@ ngx_http_fermata_add_node(ngx_conf_t *cf, ngx_http_fermata_srv_conf_t *ucf,
         return NGX_ERROR;
     }
 
-    for (i = 0; i < u.naddrs; i++) {
+    return ngx_http_fermata_push_nodes(ucf, &name, &u);
+}
+
+
+/* One for each address, or one that is to be placed yet. */
+
+static ngx_int_t
+ngx_http_fermata_push_nodes(ngx_http_fermata_srv_conf_t *ucf, ngx_str_t *name,
+    ngx_url_t *u)
+{
+    ngx_uint_t                i;
+    ngx_http_fermata_node_t  *node;
+
+    i = 0;
+
+    do {
         node = ngx_array_push(ucf->nodes);
         if (node == NULL) {
             return NGX_ERROR;
         }
 
-        node->name = name;
-        node->addr = u.addrs[i];
+        ngx_memzero(node, sizeof(ngx_http_fermata_node_t));
+
+        node->name = *name;
         node->index = FM_GATE_NO_NODE;
-    }
+
+        if (u->naddrs) {
+            node->addr = u->addrs[i];
+
+        } else {
+            /* a name: whether of a server with "resolve" is not known yet */
+            node->server = u->url;
+        }
+
+    } while (++i < u->naddrs);
 
     return NGX_OK;
 }
@@ -167,6 +191,10 @@ ngx_http_fermata_assign_upstreams(ngx_conf_t *cf,
 
         if (ucf == NULL) {
             continue;
+        }
+
+        if (ngx_http_fermata_place_nodes(cf, uscfp[i], ucf) != NGX_OK) {
+            return NGX_ERROR;
         }
 
         if (ngx_http_fermata_find_cluster(cf, &ucf->which, &ucf->mcf)
@@ -231,7 +259,8 @@ ngx_http_fermata_upstream_init(ngx_conf_t *cf)
         }
 
         ucf->init = uscfp[i]->peer.init;
-        uscfp[i]->peer.init = ngx_http_fermata_init_peer;
+        uscfp[i]->peer.init = ucf->resolved ? ngx_http_fermata_init_resolved
+                                            : ngx_http_fermata_init_peer;
     }
 
     return NGX_CONF_OK;
@@ -293,58 +322,6 @@ ngx_http_fermata_count_names(ngx_conf_t *cf, ngx_http_fermata_main_conf_t *mcf)
             }
 
             names[n++] = &node[j].name;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_fermata_check_servers(ngx_conf_t *cf,
-    ngx_http_upstream_srv_conf_t *uscf, ngx_http_fermata_srv_conf_t *ucf)
-{
-    ngx_uint_t                   i, j;
-    ngx_peer_connection_t        pc;
-    ngx_http_upstream_server_t  *server;
-
-    if (uscf->servers == NULL) {
-        return NGX_OK;
-    }
-
-    server = uscf->servers->elts;
-
-    for (i = 0; i < ucf->nodes->nelts; i++) {
-
-        /* so that peers can be looked up before they have an index */
-
-        ((ngx_http_fermata_node_t *) ucf->nodes->elts)[i].index = i;
-    }
-
-    for (i = 0; i < uscf->servers->nelts; i++) {
-
-        /* a drain of what is at another address by now would be a lie */
-
-        if (ngx_http_fermata_is_resolved(&server[i])) {
-            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "server %V of upstream \"%V\" has \"resolve\", "
-                          "but \"fermata_nodes\" knows nodes by address: "
-                          "take \"resolve\" away, and reload nginx when an "
-                          "address changes", &server[i].name, &uscf->host);
-            return NGX_ERROR;
-        }
-
-        for (j = 0; j < server[i].naddrs; j++) {
-
-            pc.sockaddr = server[i].addrs[j].sockaddr;
-            pc.socklen = server[i].addrs[j].socklen;
-
-            if (ngx_http_fermata_peer_node(&pc, ucf) == FM_GATE_NO_NODE) {
-                ngx_log_error(NGX_LOG_WARN, cf->log, 0,
-                              "server %V of upstream \"%V\" has no name in "
-                              "\"fermata_nodes\", it cannot be drained",
-                              &server[i].addrs[j].name, &uscf->host);
-            }
         }
     }
 

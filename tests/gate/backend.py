@@ -7,8 +7,8 @@ import time
 
 
 class Node:
-    def __init__(self, name):
-        self.name = name
+    def __init__(self, name, host="127.0.0.1"):
+        self.name, self.host = name, host
         self.port = None
         self.requests = []         # (monotonic time, method, path)
         self.heads = []            # the same as they came
@@ -46,7 +46,7 @@ class Node:
             event = self.held.setdefault(path, asyncio.Event())
             if await self.gone_before(reader, event.wait()) or self.drops:
                 return False
-        status = "500 Oops" if path.startswith("/fail") else "200 OK"
+        status = "500 Oops" if "/fail" in path else "200 OK"
         text = f"{self.name} {method} {path} {len(body)}\n".encode()
         if path.startswith("/big/"):
             text = text.ljust(int(path[5:]), b".")
@@ -87,10 +87,12 @@ class Node:
 
 
 class Backends:
-    """All nodes in one thread with one event loop."""
+    """All nodes in one thread with one event loop. Those with hosts of their own share one port."""
 
-    def __init__(self, names):
-        self.nodes = {name: Node(name) for name in names}
+    def __init__(self, names, hosts=None):
+        self.nodes = {name: Node(name, **({"host": hosts[name]} if hosts else {})) for name in names}
+        self.port = 0
+        self.hosts = hosts
         self.loop = asyncio.new_event_loop()
         ready = threading.Event()
         self.thread = threading.Thread(target=self.run, args=(ready,), daemon=True)
@@ -100,12 +102,13 @@ class Backends:
     def run(self, ready):
         asyncio.set_event_loop(self.loop)
         for node in self.nodes.values():
-            self.loop.run_until_complete(self.listen(node, 0))
+            self.loop.run_until_complete(self.listen(node, self.port))
+            self.port = node.port if self.hosts else 0
         self.loop.call_soon(ready.set)
         self.loop.run_forever()
 
     async def listen(self, node, port):
-        node.server = await asyncio.start_server(node.serve, "127.0.0.1", port, backlog=512)
+        node.server = await asyncio.start_server(node.serve, node.host, port, backlog=512)
         node.port = node.server.sockets[0].getsockname()[1]
 
     def __getitem__(self, name):

@@ -3,6 +3,7 @@ import functools
 import glob
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -29,6 +30,13 @@ def module():
     done = subprocess.run(command + [str(build), str(target)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return str(target)
+
+
+@functools.lru_cache(None)
+def version():
+    """Of nginx, as numbers."""
+    said = subprocess.run([NGINX, "-v"], capture_output=True, text=True, check=True).stderr
+    return tuple(int(part) for part in re.search(r"nginx/([\d.]+)", said).group(1).split("."))
 
 
 def free_port():

@@ -28,6 +28,7 @@ CLUSTER = """
         {block}
     }}
     upstream {name} {{
+        {upstream}
         {servers}
         keepalive 16;
         fermata_nodes cluster={name} {nodes};
@@ -56,7 +57,7 @@ class Side:
 
     def config(self, **changes):
         addresses = {n: f"127.0.0.1:{node.port}" for n, node in self.backends.nodes.items()}
-        values = dict(block="fermata_start_wait 0;", location="", server="")
+        values = dict(block="fermata_start_wait 0;", location="", server="", upstream="")
         values.update(changes)
         return CLUSTER.format(name=self.name, port=self.port, coordinator=self.coordinator.port,
                               servers=" ".join(f"server {a};" for a in addresses.values()),
@@ -84,7 +85,7 @@ def two():
 def make(make_gate, coordinator, backends, two):
     """A gate of two clusters, that of http{} and a named one; where() is both of them, up and open."""
     def started(**changes):
-        block = {key: changes.pop(key) for key in ("block", "location", "server") if key in changes}
+        block = {key: changes.pop(key) for key in ("block", "location", "server", "upstream") if key in changes}
         http = changes.pop("http", "")
         gate = make_gate(http=http + two.config(**block), server=changes.pop("one", ""), **changes).start()
         one = Side("default", gate.port, coordinator, backends)
@@ -312,9 +313,10 @@ def test_logs_say_which(make):
     assert lines[-2].endswith(', cluster: "two"') and lines[-1].endswith(', cluster: "default"')
 
 
-def test_a_location_that_leads_to_the_other(make):
+@pytest.mark.parametrize("zone", ["", "zone two_peers 64k;"], ids=["no zone", "zone"])
+def test_a_location_that_leads_to_the_other(make, zone):
     """Let through by one gate and passed to nodes of another: that one has a say as well."""
-    _, one, two = make(one="""
+    _, one, two = make(upstream=zone, one="""
         location /lend/ { proxy_pass http://two; }
         location /free/ { fermata off; proxy_pass http://two; }
         location /jump/ { fermata two; error_page 404 = @one; }

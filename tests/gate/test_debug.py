@@ -68,7 +68,7 @@ def test_the_way_of_a_request(debug, coordinator, backends):
     name = wait_for(lambda: next((n for n, d in backends.nodes.items()
                                   if any(r[2] == "/hold/1" for r in d.requests)), None), 10)
     coordinator.ask(wire.PINNED, pinned="app2")
-    debug.says("adopts a request, node:", "wraps a balancer, word:03", "word:03.* cut:0")
+    debug.says("adopts a request, node:", "limits tries, word:03", "word:03.* cut:0")
     backends.release(name, "/hold/1")
     assert held.done().answer.status == 200
     debug.says("frees node .* last:1", "settles a request, in flight:0")

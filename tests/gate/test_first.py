@@ -1,15 +1,12 @@
 """The gate before anything, and its plain flips."""
 import http.client
 import json
-import re
-import subprocess
 import time
 
 import pytest
 
 import wire
 from client import request, status
-from gate import NGINX
 from wait import wait_for
 
 
@@ -168,25 +165,14 @@ def test_config_faults(make_gate):
                           (dict(http="fermata_zone other:1k;"), "duplicate"),
                           (dict(nodes="app1"), "name=address"),
                           (dict(nodes="..=127.0.0.1:1"), "invalid node name"),
+                          (dict(nodes="app1=nobody.invalid:80"),
+                           'host not found in node "app1=nobody.invalid:80" of upstream "app" in '),
                           (dict(default="fermata_default perhaps;"), "perhaps"),
                           (dict(server="fermata_page html nowhere.html;"), "nowhere.html")):
         gate = make_gate(**change)
         done = gate.run("-t")
         assert done.returncode == 1 and fault in done.stderr, done.stderr
         (gate.prefix / "error.log").write_text("")
-
-
-def version():
-    said = subprocess.run([NGINX, "-v"], capture_output=True, text=True).stderr
-    return tuple(int(part) for part in re.search(r"nginx/([\d.]+)", said).group(1).split("."))
-
-
-@pytest.mark.skipif(version() < (1, 27, 3), reason="this nginx has no `server ... resolve`")
-def test_addresses_that_change_are_refused(make_gate):
-    gate = make_gate(servers="server localhost:1 resolve;", balancer="zone app 64k;", http="resolver 127.0.0.1:1;")
-    done = gate.run("-t")
-    assert done.returncode == 1 and "knows nodes by address" in done.stderr, done.stderr
-    (gate.prefix / "error.log").write_text("")
 
 
 def test_test_writes_nothing(make_gate, coordinator):
