@@ -104,6 +104,7 @@ add_report(struct fm_gate_report *sum, const struct fm_gate_report *more)
 	sum->refused += more->refused;
 	sum->bypassed += more->bypassed;
 	sum->tabs += more->tabs;
+	sum->held += more->held;
 	sum->waiting |= more->waiting;
 	if (fm_is_empty(sum->error)) FM_COPY(sum->error, more->error);
 	if (sum->override != FM_GATE_NONE) return;

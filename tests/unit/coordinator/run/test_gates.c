@@ -24,7 +24,9 @@ static void
 report(struct run_world *w, unsigned gate, unsigned session, uint32_t in_flight,
        enum fm_gate_mode by_hand)
 {
-	struct fm_gate_report r = { .workers = 2, .generations = 1, .in_flight = in_flight };
+	struct fm_gate_report r = {
+		.workers = 2, .generations = 1, .in_flight = in_flight, .held = in_flight
+	};
 
 	r.voice = co_core_state(w->core)->gate.voice;
 	r.mode = by_hand == FM_GATE_NONE ? co_core_state(w->core)->gate.mode : by_hand;
@@ -168,6 +170,7 @@ test_two_nginx_of_one_name_must_both_obey(void **state)
 	report(w, 1, 1, 3, FM_GATE_NONE);
 	assert_string_equal(run_world_run(w)->step, "drain");
 	assert_int_equal(co_core_fleet(w->core)->gates[1].report.in_flight, 3);
+	assert_int_equal(co_core_fleet(w->core)->gates[1].report.held, 3);
 	assert_int_equal(co_core_fleet(w->core)->gates[1].report.workers, 4);
 	assert_int_equal(co_core_fleet(w->core)->gates[1].session_count, 2);
 	/* The old one ends: what it had under way is gone with it. */
