@@ -45,6 +45,8 @@
       p->sum.generations)                                                     \
     X(waiting, "gauge", 1, "A start that waits for the coordinator.",         \
       p->sh->waiting != 0)                                                    \
+    X(by_hand, "gauge", 1, "The mode was given by hand, at the gate itself.", \
+      p->sh->override.mode != FM_GATE_NONE)                                   \
     X(in_every_worker, "gauge", 1,                                            \
       "The ask last accepted is in force in every worker.",                   \
       ngx_http_fermata_is_in_force(p->sh) != 0)                               \

@@ -53,10 +53,11 @@ def test_close_and_open(alone, backends):
     finally:
         load.stop()
     assert set(load.statuses()) == {200, 503} and load.faults == []
+    assert status(alone.port)["by_hand"]
     assert alone.log().count("[alert]") == 2 and "the gate is open by hand of root" in alone.log()
     done = hand(alone, "resume")
     assert done.returncode == 0 and "open, in 4 workers" in done.stdout
-    assert status(alone.port)["override"] == "none"
+    assert status(alone.port)["override"] == "none" and not status(alone.port)["by_hand"]
 
 
 @pytest.mark.parametrize("how", ["reload", "restart", "kill -9", "new binary"])
