@@ -4,18 +4,11 @@
 #include "base/check.h"
 #include "base/mono.h"
 #include "coordinator/coordinator.h"
+#include "loop/timer.h"
 
 /* A run that waits tells its followers what for at least this often; and no peer's silence or
  * limit is noticed later. */
 #define TICK_MS 500
-
-static void
-arm(struct event *timer, int64_t ms)
-{
-	struct timeval after = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
-
-	CHECK(event_add(timer, &after) == 0);
-}
 
 /* A job that could not even be started has its result waiting here: the core could not be told in
  * the middle of its own call. */
@@ -38,13 +31,13 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	deliver_stillborn_job(daemon);
 	co_core_tick(daemon->core, fm_mono_now());
 	co_control_stirred(daemon);
-	arm(daemon->tick, TICK_MS);
+	fm_timer_arm(daemon->tick, TICK_MS);
 }
 
 void
 co_daemon_stirred(struct co_daemon *daemon)
 {
-	arm(daemon->pump, 0);
+	fm_timer_arm(daemon->pump, 0);
 }
 
 static void
@@ -64,7 +57,7 @@ co_clock_start(struct co_daemon *daemon)
 	daemon->tick = evtimer_new(daemon->base, on_tick, daemon);
 	daemon->pump = evtimer_new(daemon->base, on_pump, daemon);
 	CHECK(daemon->tick != NULL && daemon->pump != NULL);
-	arm(daemon->tick, 0);
+	fm_timer_arm(daemon->tick, 0);
 }
 
 void

@@ -22,6 +22,7 @@
 #include "coordinator/news.h"
 #include "coordinator/run/journal.h"
 #include "loop/child.h"
+#include "loop/timer.h"
 
 #define ATTEMPTS 3
 
@@ -44,14 +45,6 @@ struct co_notify {
 	char failure[FM_TEXT_SIZE];
 	FILE *out; /* of a trial; else NULL */
 };
-
-static void
-arm(struct event *timer, long long ms)
-{
-	struct timeval after = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
-
-	CHECK(event_add(timer, &after) == 0);
-}
 
 /* ---- the place ---- */
 
@@ -114,7 +107,7 @@ told(struct co_notify *n)
 	n->number = n->event.number;
 	n->attempts = 0;
 	keep_place(n);
-	arm(n->turn, 0);
+	fm_timer_arm(n->turn, 0);
 }
 
 static void
@@ -128,7 +121,7 @@ failed(struct co_notify *n, const char *why)
 	       again ? "people were not told; they will be" : "people were not told",
 	       "subject=\"%s\" error=\"%s\"", n->news.subject, why);
 	if (again)
-		arm(n->turn, n->settings->again_ms * (n->attempts == 1 ? 1 : 10));
+		fm_timer_arm(n->turn, n->settings->again_ms * (n->attempts == 1 ? 1 : 10));
 	else
 		told(n);
 }
@@ -206,7 +199,7 @@ tell(struct co_notify *n)
 				  },
 				  &calls, n, &err);
 	if (n->child)
-		arm(n->limit, n->settings->notify_ms);
+		fm_timer_arm(n->limit, n->settings->notify_ms);
 	else
 		failed(n, err.text);
 }
@@ -305,7 +298,7 @@ co_notify_open(struct event_base *base, const struct co_settings *settings,
 		n->number = number;
 		keep_place(n);
 	}
-	arm(n->turn, 0);
+	fm_timer_arm(n->turn, 0);
 	return n;
 }
 
@@ -325,7 +318,7 @@ co_notify_event(struct co_notify *n, uint64_t run, uint64_t number)
 	if (n == NULL) return;
 	n->last_run = run;
 	n->last_number = number;
-	if (!n->child && !n->attempts) arm(n->turn, 0);
+	if (!n->child && !n->attempts) fm_timer_arm(n->turn, 0);
 }
 
 const char *

@@ -92,54 +92,6 @@ ngx_http_fermata_is_api(ngx_http_request_t *r)
 }
 
 
-/* fermata_api uri-prefix ... | off; */
-
-char *
-ngx_http_fermata_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_fermata_loc_conf_t *lcf = conf;
-
-    ngx_str_t   *value, *uri;
-    ngx_uint_t   i;
-
-    if (lcf->api != NGX_CONF_UNSET_PTR) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
-        lcf->api = NULL;
-        return NGX_CONF_OK;
-    }
-
-    lcf->api = ngx_array_create(cf->pool, cf->args->nelts - 1,
-                                sizeof(ngx_str_t));
-    if (lcf->api == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    for (i = 1; i < cf->args->nelts; i++) {
-
-        if (value[i].data[0] != '/') {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid prefix of an API \"%V\", it begins "
-                               "with \"/\"", &value[i]);
-            return NGX_CONF_ERROR;
-        }
-
-        uri = ngx_array_push(lcf->api);
-        if (uri == NULL) {
-            return NGX_CONF_ERROR;
-        }
-
-        *uri = value[i];
-    }
-
-    return NGX_CONF_OK;
-}
-
-
 /*
  * After assets have been merged: those on a disk have nothing to do with the
  * API, whose answers nobody has there.

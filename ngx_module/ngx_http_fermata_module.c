@@ -143,10 +143,10 @@ static ngx_command_t  ngx_http_fermata_commands[] = {
 
     { ngx_string("fermata_api"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
-      ngx_http_fermata_api,
+      ngx_http_fermata_set_uris_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_fermata_loc_conf_t, api),
+      "prefix of an API" },
 
     { ngx_string("fermata_hold"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
@@ -185,10 +185,10 @@ static ngx_command_t  ngx_http_fermata_commands[] = {
 
     { ngx_string("fermata_websocket"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
-      ngx_http_fermata_websocket,
+      ngx_http_fermata_set_uris_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_fermata_loc_conf_t, tabs),
+      "uri of websockets" },
 
     { ngx_string("fermata_websocket_timeout"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,

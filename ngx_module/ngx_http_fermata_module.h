@@ -398,13 +398,16 @@ ngx_int_t ngx_http_fermata_init_process(ngx_cycle_t *cycle);
 void ngx_http_fermata_sweep_soon(ngx_http_fermata_main_conf_t *mcf);
 
 
+/* ngx_http_fermata_uris.c; post of the directive: what they are */
+char *ngx_http_fermata_set_uris_slot(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+
 /* open tabs: ngx_http_fermata_upgrade.c, ngx_http_fermata_websocket.c */
 
 /* not among nginx's own */
 #define NGX_HTTP_FERMATA_UPGRADE_REQUIRED  426
 
-char *ngx_http_fermata_websocket(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
 ngx_int_t ngx_http_fermata_websocket_merge(ngx_conf_t *cf,
     ngx_http_fermata_loc_conf_t *prev, ngx_http_fermata_loc_conf_t *conf);
 ngx_int_t ngx_http_fermata_upgrade(ngx_http_request_t *r,

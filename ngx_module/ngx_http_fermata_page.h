@@ -48,7 +48,6 @@ ngx_int_t ngx_http_fermata_page_policy(ngx_conf_t *cf,
 
 /* who gets JSON: ngx_http_fermata_api.c */
 ngx_uint_t ngx_http_fermata_wants_json(ngx_http_request_t *r);
-char *ngx_http_fermata_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 ngx_int_t ngx_http_fermata_api_merge(ngx_conf_t *cf,
     ngx_http_fermata_loc_conf_t *prev, ngx_http_fermata_loc_conf_t *conf);
 

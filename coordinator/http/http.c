@@ -19,6 +19,7 @@
 #include "base/text.h"
 #include "coordinator/http/metrics.h"
 #include "loop/address.h"
+#include "loop/timer.h"
 
 #define PLACES 16
 #define LISTENERS_MOST 4
@@ -53,9 +54,7 @@ struct co_http {
 static void
 sweep_soon(struct co_http *http)
 {
-	struct timeval after = { .tv_usec = SWEEP_MS * 1000 };
-
-	CHECK(event_add(http->sweep, &after) == 0);
+	fm_timer_arm(http->sweep, SWEEP_MS);
 }
 
 static void
